@@ -1,0 +1,1 @@
+"""Average-pool kernels under test."""

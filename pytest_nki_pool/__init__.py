@@ -1,0 +1,1 @@
+"""Conformance suite and pytest plugin for AWS Neuron NKI pooling kernels."""

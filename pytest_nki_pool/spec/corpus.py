@@ -1,0 +1,237 @@
+"""The fixed cases: which geometry, dtype and data each test group runs at each tier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from pytest_nki_pool.spec.case import Case
+from pytest_nki_pool.spec.data import FAMILIES
+from pytest_nki_pool.spec.dtypes import DTYPES
+from pytest_nki_pool.spec.foreign import ONNX_CASES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+
+class Geometry(NamedTuple):
+    """C, H, W and k of a case."""
+
+    channels: int
+    height: int
+    width: int
+    pool: int
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Cases of one tier, spread over geometry, dtype and family.
+
+    Every geometry takes some of the dtypes and with each some of the families; the choice moves on from geometry to
+    geometry, so that pairs of values meet without the whole product.
+
+    Attributes:
+        geometries: all are used.
+        dtypes: to choose from.
+        families: to choose from; those without data for a geometry and dtype are passed over.
+        dtypes_each: dtypes per geometry; None for all.
+        families_each: families per geometry and dtype; None for all.
+    """
+
+    geometries: tuple[Geometry, ...]
+    dtypes: tuple[str, ...]
+    families: tuple[str, ...]
+    dtypes_each: int | None = None
+    families_each: int | None = 1
+
+    def cases(self, seed: int) -> Iterator[Case]:
+        """Give the block's cases.
+
+        Args:
+            seed: seed of the random families.
+        """
+        for turn, geometry in enumerate(self.geometries):
+            for dtype in _turned(self.dtypes, turn)[: self.dtypes_each]:
+                fitting = [name for name in self.families if FAMILIES[name].applies(geometry, DTYPES[dtype])]
+                start = turn + self.dtypes.index(dtype)
+                for name in _turned(fitting, start)[: self.families_each]:
+                    yield Case(*geometry, dtype, name, seed if FAMILIES[name].random else None)
+
+
+def _turned(items: Sequence[str], by: int) -> list[str]:
+    """Rotate a sequence to the left."""
+    return [items[(i + by) % len(items)] for i in range(len(items))]
+
+
+def _geometries(*sizes: tuple[int, int, int, int]) -> tuple[Geometry, ...]:
+    return tuple(Geometry(*size) for size in sizes)
+
+
+TIERS = ("smoke", "standard", "full")
+
+_CORE = ("fp32", "bf16", "fp16")
+_CAPABILITY = ("fp8_e4m3", "fp8_e4m3fn", "fp8_e5m2", "int8")
+_STRUCTURE = ("ints", "index", "positional", "dyadic", "ones")
+_NUMERICS = ("normal", "uniform", "wide", "cancel")
+_SPECIAL = ("nan", "trim_nan", "overflow", "inf", "mixed_inf", "subnormal", "negative_zero")
+
+#: The shape of the tutorial, a trim on both sides, an odd pool size, a global pool, and the copy k = 1.
+_FIRST = _geometries((2, 6, 6, 2), (3, 5, 7, 2), (4, 9, 12, 3), (1, 4, 4, 4), (2, 3, 5, 1))
+#: Each geometry of ONNX's cases once.
+_ONNX = tuple(dict.fromkeys(Geometry(*case.geometry) for case in ONNX_CASES.values()))
+#: Channels around the partition tiles of 32, 64 and 128; trims on H, on W and on both; primes; global; every k.
+_SMALL = _geometries(
+    (1, 1, 1, 1),
+    (3, 2, 2, 2),
+    (31, 8, 6, 2),
+    (32, 10, 10, 5),
+    (33, 9, 12, 3),
+    (64, 8, 8, 4),
+    (127, 7, 7, 7),
+    (128, 12, 20, 4),
+    (129, 6, 6, 2),
+    (255, 4, 6, 2),
+    (256, 7, 4, 2),
+    (257, 4, 5, 2),
+    (5, 27, 27, 3),
+    (3, 11, 13, 11),
+    (2, 17, 16, 8),
+    (7, 23, 29, 5),
+    (2, 34, 32, 16),
+    (1, 32, 64, 32),
+    (1, 64, 64, 64),
+    (13, 55, 55, 2),
+    (17, 21, 19, 4),
+)
+#: Average pools of AlexNet, VGG, GoogLeNet, ResNet, Inception and DenseNet as frameworks run them.
+_NETWORK = _geometries(
+    (64, 112, 112, 2),
+    (128, 56, 56, 2),
+    (256, 27, 27, 2),
+    (512, 13, 13, 2),
+    (1024, 7, 7, 7),
+    (2048, 7, 7, 7),
+    (2048, 8, 8, 8),
+    (3, 512, 512, 2),
+)
+_GLOBAL_256 = _geometries((64, 256, 256, 256))
+_MORE_NETWORK = _geometries(
+    (256, 14, 14, 2), (512, 28, 28, 2), (128, 55, 55, 2), (112, 256, 256, 2), (128, 28, 28, 4), (96, 24, 24, 4)
+)
+#: Images of exactly one SBUF partition, and one row more: 192 KiB (NeuronCore-v2) and 224 KiB (v3) in 4 and 2 bytes.
+_PARTITION = _geometries(
+    (2, 192, 256, 2), (2, 193, 256, 2), (2, 224, 256, 2), (2, 225, 256, 2), (2, 384, 256, 2), (2, 385, 256, 2)
+)
+#: Every trim of some pool sizes, primes on both sides, and long thin images.
+_TRIMS = tuple(
+    Geometry(channels, 3 * k + down, 2 * k + across, k)
+    for k, channels in ((2, 65), (3, 126), (4, 130), (5, 63), (7, 2), (11, 1), (16, 3))
+    for down, across in ((0, k - 1), (k - 1, 0), (1, 1))
+)
+_LONG = _geometries(
+    (1, 2, 257, 2), (1, 257, 2, 2), (3, 13, 91, 13), (2, 128, 128, 128), (384, 5, 5, 2), (2048, 3, 3, 2)
+)
+_SPECIAL_SHAPES = _geometries((3, 9, 7, 2), (129, 5, 4, 2), (4, 16, 13, 4), (2, 22, 23, 7))
+_MANY = _geometries((3, 32, 64, 32))
+_MOST = _geometries((3, 64, 64, 64))
+
+#: Group -> tier -> what that tier adds to the tier before it.
+_BLOCKS: Mapping[str, Mapping[str, tuple[Block, ...]]] = MappingProxyType(
+    {
+        "values": {
+            "smoke": (Block(_FIRST, _CORE, _NUMERICS, dtypes_each=2),),
+            "standard": (
+                Block(_FIRST[:2], _CORE, _NUMERICS),
+                Block(_SMALL, _CORE, _NUMERICS),
+                Block(_NETWORK, _CORE, _NUMERICS, dtypes_each=1),
+                Block(_GLOBAL_256, ("fp16",), ("uniform",)),
+            ),
+            "full": (
+                Block(_FIRST + _SMALL + _TRIMS + _LONG, _CORE, _NUMERICS, families_each=3),
+                Block(_NETWORK + _MORE_NETWORK + _PARTITION, _CORE, _NUMERICS),
+                Block(_GLOBAL_256, ("bf16",), _NUMERICS),
+                Block(_FIRST + _SPECIAL_SHAPES, _CAPABILITY, _NUMERICS, families_each=2),
+            ),
+        },
+        "exactness": {
+            "smoke": (Block(_FIRST, _CORE, _STRUCTURE, dtypes_each=1), Block(_FIRST[:1], _CORE, ("index",))),
+            "standard": (
+                Block(_FIRST[:2], ("bf16",), _STRUCTURE, families_each=None),
+                Block(_SMALL, _CORE, _STRUCTURE, dtypes_each=2),
+                Block(_NETWORK[1:6], _CORE, ("ints", "index"), dtypes_each=1),
+            ),
+            "full": (
+                Block(_FIRST + _SMALL + _TRIMS + _LONG, _CORE, _STRUCTURE, families_each=2),
+                Block(_NETWORK + _MORE_NETWORK + _PARTITION, _CORE, _STRUCTURE, dtypes_each=1),
+                Block(_FIRST + _SPECIAL_SHAPES, _CAPABILITY, _STRUCTURE, families_each=2),
+            ),
+        },
+        "special": {
+            "smoke": (Block(_FIRST[1:2], ("bf16",), _SPECIAL, families_each=None),),
+            "standard": (
+                Block(_SPECIAL_SHAPES[:3], _CORE, _SPECIAL, dtypes_each=1, families_each=None),
+                Block(_SPECIAL_SHAPES[3:], _CORE, _SPECIAL),
+                Block(_FIRST[:1], ("fp16", "fp32"), ("overflow",)),
+                Block(_FIRST[4:], _CORE, ("subnormal",)),
+                Block(_MANY, ("bf16",), ("saturation",)),
+                Block(_MOST, ("fp16",), ("saturation",)),
+            ),
+            "full": (
+                Block(_FIRST + _SPECIAL_SHAPES, _CORE, _SPECIAL, families_each=None),
+                Block(_SMALL, _CORE, _SPECIAL, families_each=2),
+                Block(_FIRST + _SPECIAL_SHAPES, _CAPABILITY, (*_SPECIAL, "saturation"), families_each=2),
+                Block(_MOST, ("bf16",), ("saturation",)),
+            ),
+        },
+        "contract": {
+            "smoke": (Block(_FIRST[:3], _CORE, ("normal", "ints"), dtypes_each=1),),
+            "standard": (Block(_FIRST[:2] + _SMALL[8:10], _CORE, ("normal", "ints")),),
+            "full": (
+                Block(_FIRST + _SMALL + _TRIMS, _CORE, ("normal", "ints", "index"), dtypes_each=1),
+                Block(_FIRST[:3], _CAPABILITY, ("ints",)),
+            ),
+        },
+        "agreement": {
+            "smoke": (Block(_FIRST[:3], _CORE, ("normal", "nan", "ints"), dtypes_each=1),),
+            "standard": (
+                Block(_FIRST[:3] + _SMALL[8:9], _CORE, ("normal", "wide", "overflow", "subnormal", "ints")),
+                Block(_SMALL[12:16], _CORE, ("normal", "mixed_inf", "cancel"), dtypes_each=1),
+                Block(_NETWORK[1:4], _CORE, ("normal",), dtypes_each=1),
+            ),
+            "full": (
+                Block(_FIRST + _SMALL + _TRIMS, _CORE, _NUMERICS + _SPECIAL),
+                Block(_NETWORK, _CORE, ("normal",), dtypes_each=1),
+                Block(_FIRST[:3], _CAPABILITY, ("uniform", "ints")),
+            ),
+        },
+        # All of ONNX's cases at every tier: each is tiny.
+        "foreign": {
+            "smoke": (Block(_ONNX, ("fp32",), tuple(ONNX_CASES), families_each=None),),
+            "standard": (),
+            "full": (),
+        },
+    }
+)
+GROUPS = tuple(_BLOCKS)
+
+
+def cases(group: str, tier: str, seed: int) -> tuple[Case, ...]:
+    """List the cases of a test group.
+
+    Args:
+        group: a name in `GROUPS`.
+        tier: a name in `TIERS`; each tier contains the one before it.
+        seed: seed of the random families; every other case stays the same.
+
+    Returns:
+        Distinct cases in their order, each with data for its dtype and geometry.
+
+    Raises:
+        ValueError: no such group or tier.
+    """
+    if group not in _BLOCKS or tier not in TIERS:
+        raise ValueError(f"no cases for {group!r} at {tier!r}; groups: {', '.join(GROUPS)}; tiers: {', '.join(TIERS)}")
+    included = TIERS[: TIERS.index(tier) + 1]
+    blocks = [block for name in included for block in _BLOCKS[group][name]]
+    return tuple(sorted({case for block in blocks for case in block.cases(seed)}))

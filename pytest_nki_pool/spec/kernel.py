@@ -1,0 +1,87 @@
+"""What a kernel is and what it claims."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_nki_pool.spec.case import Case
+
+Dialect = Literal["legacy", "current"]
+Convention = Literal["out_parameter", "returns"]
+Accuracy = Literal["fp32", "fp32_sum_cast", "native"]
+Role = Literal["x", "out", "k"]
+
+#: Bytes of one SBUF partition on the smallest NeuronCore (v2); an eighth of it is an image that any kernel must take.
+#: Source: Trainium/Inferentia2 architecture guide, SBUF = 128 x 192 KiB.
+_SMALL_IMAGE_BYTES = 192 * 1024 // 8
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a kernel claims; inside its claims it must be right, outside them it must raise or be right.
+
+    Attributes:
+        dtypes: dtype names the kernel takes.
+        max_channels: most channels of one launch, or None for any number.
+        max_image_bytes: most bytes of one channel's H x W image, or None for any size. "undeclared" claims no more than
+            that small images work: a capacity refusal above an eighth of a partition is accepted.
+        ragged: "floor" trims rows and columns that fill no window; "reject" raises for them.
+        accuracy: accuracy class, see `pytest_nki_pool.spec.acceptance`.
+    """
+
+    dtypes: tuple[str, ...] = ("fp32", "bf16", "fp16")
+    max_channels: int | None = 128
+    max_image_bytes: int | Literal["undeclared"] | None = "undeclared"
+    ragged: Literal["floor", "reject"] = "floor"
+    accuracy: Accuracy = "fp32"
+
+    def excludes(self, case: Case, itemsize: int) -> str:
+        """Say why the claims do not cover a case; empty when they do.
+
+        Args:
+            case: the case in question.
+            itemsize: bytes of one element of the case's dtype.
+        """
+        image = case.height * case.width * itemsize
+        limit = _SMALL_IMAGE_BYTES if self.max_image_bytes == "undeclared" else self.max_image_bytes
+        if case.dtype not in self.dtypes:
+            return f"dtype {case.dtype} is not claimed"
+        if self.max_channels is not None and case.channels > self.max_channels:
+            return f"{case.channels} channels exceed the claimed {self.max_channels}"
+        if limit is not None and image > limit:
+            return f"an image of {image} bytes per channel exceeds the claimed {limit}"
+        if self.ragged == "reject" and (case.height % case.pool or case.width % case.pool):
+            return "windows that do not divide the image are claimed to be rejected"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class KernelSpec:
+    """A kernel under test.
+
+    Attributes:
+        target: ``package.module:function`` or ``path/to/file.py:function``.
+        name: short name in ids and reports; the function's name when empty.
+        dialect: the NKI API the kernel is written in; found from the module's imports when None.
+        call: what each positional parameter takes: "x" the input, "out" the output of an out-parameter kernel, "k" the
+            pool size. Found from the signature when empty.
+        capabilities: what the kernel claims.
+        out: for a kernel that is no average pool: ``out(*args)`` gives the shape and NumPy dtype of the result, or a
+            sequence of such pairs; arrays among ``args`` have ``.shape`` and ``.dtype`` only. None for an average pool.
+    """
+
+    target: str
+    name: str = ""
+    dialect: Dialect | None = None
+    call: tuple[Role, ...] = ()
+    capabilities: Capabilities = field(default_factory=Capabilities)
+    out: Callable[..., Any] | None = None
+
+    @property
+    def label(self) -> str:
+        """The name in ids and reports."""
+        return self.name or self.target.rpartition(":")[2]

@@ -1,0 +1,1 @@
+"""Array operations in the frameworks that kernels are called from."""

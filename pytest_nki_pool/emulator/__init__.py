@@ -1,0 +1,9 @@
+"""A strict CPU model of NKI: it runs what the hardware runs and refuses what the hardware refuses."""
+
+from pytest_nki_pool.emulator.core.errors import NKIError, UnsupportedByEmulator
+from pytest_nki_pool.emulator.core.generations import GENERATION_OF
+from pytest_nki_pool.emulator.core.launch import Machine
+from pytest_nki_pool.emulator.entry import launch
+from pytest_nki_pool.emulator.imports import resolve
+
+__all__ = ["GENERATION_OF", "Machine", "NKIError", "UnsupportedByEmulator", "launch", "resolve"]

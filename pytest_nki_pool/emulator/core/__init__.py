@@ -1,0 +1,1 @@
+"""What both dialects share: memory, access patterns, dtypes, engine operations, generations and errors."""

@@ -1,0 +1,227 @@
+"""Affine index algebra: offset + Σ coefficient · axis.
+
+An `Index` is what `nl.arange`, `nl.mgrid` and loop variables give. It is kept as numbers, so its bounds are known in
+closed form and a subscript becomes an access pattern ("NKI programming model, advanced indexing").
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+import numpy as np
+
+from pytest_nki_pool.emulator.core.access import AccessPattern, out_of_bounds
+from pytest_nki_pool.emulator.core.errors import NKIError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Axis = tuple[int, int]
+
+_ARANGE_CONDITION = "err_control_flow_condition_depending_on_arange"
+
+
+class Index:
+    """An affine integer expression over index axes and loop variables.
+
+    Attributes:
+        offset: constant part; a loop variable is a constant of its iteration, and symbolic all the same.
+        axes: (coefficient, count) per axis; a count of 1 has coefficient 0.
+    """
+
+    __slots__ = ("axes", "offset")
+    __array_ufunc__ = None  # NumPy integers on the left leave the operation to this class
+
+    def __init__(self, offset: int, axes: tuple[Axis, ...] = ()) -> None:
+        self.offset = offset
+        self.axes = axes
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes; 0 for an expression of loop variables."""
+        return len(self.axes)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Counts of the axes."""
+        return tuple(count for _, count in self.axes)
+
+    def bounds(self) -> tuple[int, int]:
+        """Smallest and largest value."""
+        low = high = self.offset
+        for coefficient, count in self.axes:
+            if coefficient < 0:
+                low += coefficient * (count - 1)
+            else:
+                high += coefficient * (count - 1)
+        return low, high
+
+    def __getitem__(self, key: object) -> Index:
+        entries = list(key) if isinstance(key, tuple) else [key]
+        if Ellipsis in entries:
+            at = entries.index(Ellipsis)
+            named = sum(entry is not None for entry in entries) - 1
+            entries[at : at + 1] = [slice(None)] * (len(self.axes) - named)
+        axes: list[Axis] = []
+        rest = list(self.axes)
+        for entry in entries:
+            if entry is None:
+                axes.append((0, 1))
+            elif isinstance(entry, slice) and entry == slice(None) and rest:
+                axes.append(rest.pop(0))
+            else:
+                raise NKIError(f"an index object takes `:` per axis ({len(self.axes)}) and None, got {key!r}")
+        return Index(self.offset, (*axes, *rest))
+
+    def __setitem__(self, key: object, value: object) -> NoReturn:
+        raise NKIError("an index object cannot be assigned to", "err_cannot_assign_to_index")
+
+    def __add__(self, other: object) -> Index:
+        if isinstance(other, Index):
+            return Index(self.offset + other.offset, _broadcast_axes(self.axes, other.axes))
+        if isinstance(other, (int, np.integer)):
+            return Index(self.offset + int(other), self.axes)
+        raise self._not_affine(f"a sum with {type(other).__name__}")
+
+    __radd__ = __add__
+
+    def __mul__(self, factor: object) -> Index:
+        if isinstance(factor, Index):
+            raise self._not_affine("a product of two index expressions")
+        if isinstance(factor, (int, np.integer)):
+            scale = int(factor)
+            return Index(self.offset * scale, tuple((c * scale, n) for c, n in self.axes))
+        raise self._not_affine(f"a product with {type(factor).__name__}")
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> Index:
+        return self * -1
+
+    def __sub__(self, other: object) -> Index:
+        return self + (-other if isinstance(other, (Index, int, np.integer)) else other)
+
+    def __rsub__(self, other: object) -> Index:
+        return -self + other
+
+    def _not_affine(self, what: str) -> NKIError:
+        return NKIError(
+            f"{what} is not affine; index expressions are sums of integers and integer multiples of nl.arange, "
+            "nl.mgrid and loop variables. Compute constants in Python integers, or loop with nl.static_range"
+        )
+
+    def __floordiv__(self, other: object) -> NoReturn:
+        raise self._not_affine("`//` of an index expression")
+
+    def __mod__(self, other: object) -> NoReturn:
+        raise self._not_affine("`%` of an index expression")
+
+    def __truediv__(self, other: object) -> NoReturn:
+        raise self._not_affine("`/` of an index expression")
+
+    __rfloordiv__ = __floordiv__
+    __rmod__ = __mod__
+    __rtruediv__ = __truediv__
+
+    def __index__(self) -> NoReturn:
+        raise NKIError(
+            "a loop variable of affine_range or sequential_range is symbolic and no Python integer; "
+            "use nl.static_range where its value is needed"
+        )
+
+    def __bool__(self) -> NoReturn:
+        raise NKIError(
+            "control flow cannot depend on an index or loop variable; use nl.static_range", _ARANGE_CONDITION
+        )
+
+    def __eq__(self, other: object) -> NoReturn:
+        raise NKIError(
+            "`==` on an index or loop variable: control flow cannot depend on it; use nl.static_range",
+            _ARANGE_CONDITION,
+        )
+
+    __ne__ = __eq__
+    __hash__ = None  # type: ignore[assignment]
+
+    def _compare(self, other: object) -> Condition:
+        if not isinstance(other, (Index, int, np.integer)):
+            raise NKIError(
+                f"an index expression compares with integers and index expressions, got {type(other).__name__}"
+            )
+        return Condition()
+
+    __lt__ = __le__ = __gt__ = __ge__ = _compare
+
+
+class Condition:
+    """A comparison of index expressions: good as a mask, never as a truth value."""
+
+    __slots__ = ()
+
+    def __and__(self, other: object) -> Condition:
+        return self
+
+    def __bool__(self) -> NoReturn:
+        raise NKIError(
+            "a comparison of index expressions has no truth value: control flow cannot depend on an index or loop "
+            "variable; combine masks with `&`, or use nl.static_range",
+            _ARANGE_CONDITION,
+        )
+
+
+def _broadcast_axes(a: tuple[Axis, ...], b: tuple[Axis, ...]) -> tuple[Axis, ...]:
+    rank = max(len(a), len(b))
+    a = ((0, 1),) * (rank - len(a)) + a
+    b = ((0, 1),) * (rank - len(b)) + b
+    axes = []
+    for (ca, na), (cb, nb) in zip(a, b, strict=True):
+        if na != nb and 1 not in (na, nb):
+            shapes = f"{[n for _, n in a]} and {[n for _, n in b]}"
+            raise NKIError(f"index expressions of shapes {shapes} do not broadcast; axes have equal counts or 1")
+        axes.append((ca + cb, max(na, nb)))
+    return tuple(axes)
+
+
+def arange(start: int, stop: int) -> Index:
+    """One axis of consecutive integers.
+
+    Raises:
+        NKIError: the range is empty.
+    """
+    if stop <= start:
+        raise NKIError(f"the index range {start}:{stop} is empty; every access has at least one element")
+    count = stop - start
+    return Index(start, ((1 if count > 1 else 0, count),))
+
+
+def subscript(access: AccessPattern, key: Sequence[Index]) -> AccessPattern:
+    """Access a tensor with one index expression per dimension.
+
+    Args:
+        access: what is subscripted.
+        key: an expression for every dimension; they broadcast to the shape of the result.
+
+    Raises:
+        NKIError: an expression leaves its dimension, or the expressions do not broadcast.
+    """
+    name = access.storage.name
+    rank = max(len(index.axes) for index in key)
+    offset = access.offset
+    counts = [1] * rank
+    strides = [0] * rank
+    for dim, (index, size, stride) in enumerate(zip(key, access.shape, access.strides, strict=True)):
+        low, high = index.bounds()
+        if low < 0 or high >= size:
+            raise out_of_bounds(name, dim, low, high, size)
+        offset += index.offset * stride
+        for axis, (coefficient, count) in enumerate(index.axes, rank - len(index.axes)):
+            if count == 1:
+                continue
+            if counts[axis] not in (1, count):
+                raise NKIError(
+                    f"tensor `{name}`: index expressions of shapes {[list(i.shape) for i in key]} do not broadcast; "
+                    "axes have equal counts or 1"
+                )
+            counts[axis] = count
+            strides[axis] += coefficient * stride
+    return AccessPattern(access.storage, offset, tuple(counts), tuple(strides))

@@ -1,0 +1,336 @@
+"""Operations on access patterns: every computation of both dialects.
+
+All of them are destination first. Arithmetic casts its inputs to fp32, computes in fp32 and rounds once to the
+destination's dtype ("NKI API common fields": VectorE, ScalarE and GpSimdE compute in fp32). Definedness follows the
+data. `api` names the NKI function in messages.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_nki_pool.emulator.core.access import AccessPattern
+from pytest_nki_pool.emulator.core.dtypes import FLOAT32, as_float32, round_into
+from pytest_nki_pool.emulator.core.errors import NKIError
+from pytest_nki_pool.emulator.core.rules import CHIP, DMA, check_buffer, check_compute, check_partitions
+from pytest_nki_pool.emulator.core.traffic import begin_write, read, write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from typing import TypeAlias
+
+    from pytest_nki_pool.emulator.core.dtypes import Array
+    from pytest_nki_pool.emulator.core.memory import Buffer
+
+    Operand: TypeAlias = AccessPattern | float
+
+#: Binary operations of the vector engine by name.
+BINARY: Mapping[str, np.ufunc] = MappingProxyType(
+    {
+        "add": np.add,
+        "subtract": np.subtract,
+        "multiply": np.multiply,
+        "divide": np.divide,
+        "maximum": np.maximum,
+        "minimum": np.minimum,
+    }
+)
+
+#: Operations a reduction may use.
+REDUCTIONS = frozenset({"add", "subtract", "multiply", "maximum", "minimum"})
+
+#: Elements that are computed at a time: their fp32 values stay in the CPU's cache, and no operation holds a full copy.
+_BLOCK = 1 << 16
+
+#: With fewer kept elements, one reduction call beats one call per slice.
+_FEW_KEPT = 2048
+
+
+def dma(
+    dst: AccessPattern,
+    src: AccessPattern,
+    *,
+    api: str = "dma_copy",
+    dst_buffers: Collection[Buffer] = DMA,
+    src_buffers: Collection[Buffer] = DMA,
+) -> None:
+    """Move elements in order between HBM and SBUF, through fp32 when the dtypes differ.
+
+    Args:
+        dst: destination.
+        src: source with as many elements; the shapes may differ.
+        api: NKI function in messages.
+        dst_buffers: where the destination may live.
+        src_buffers: where the source may live.
+
+    Raises:
+        NKIError: wrong buffers, different element counts, undefined elements on their way to HBM.
+    """
+    check_buffer(src, "src", api, src_buffers)
+    check_buffer(dst, "dst", api, dst_buffers)
+    if dst.storage.on_chip:
+        check_partitions(dst, "dst", api)
+    if src.storage.on_chip:
+        check_partitions(src, "src", api, repeat=True)
+    if dst.size != src.size:
+        raise NKIError(
+            f"{api} requires src and dst to have the same number of elements, got src={list(src.shape)} of "
+            f"{src.storage.describe()}, dst={list(dst.shape)} of {dst.storage.describe()}"
+        )
+    _move(dst, src, api)
+
+
+def copy(dst: AccessPattern, src: AccessPattern, *, api: str = "tensor_copy") -> None:
+    """Copy on chip by a compute engine; equal dtypes are bit-exact.
+
+    Raises:
+        NKIError: an operand is not on chip or not addressable, or partitions or free sizes differ.
+    """
+    _check_operands(api, dst=dst, src=src)
+    if dst.shape[0] != src.shape[0] or dst.size != src.size:
+        raise NKIError(
+            f"{api}: 'dst' {list(dst.shape)} of {dst.storage.describe()} and 'src' {list(src.shape)} of "
+            f"{src.storage.describe()} differ in partitions or free elements"
+        )
+    _move(dst, src, api)
+
+
+def _move(dst: AccessPattern, src: AccessPattern, api: str) -> None:
+    source = read(src)
+    defined = src.defined()
+    if defined is not True and not dst.storage.on_chip:
+        raise _undefined_to_hbm(dst, src, defined, api)
+    if source.shape != dst.shape:
+        source = source.reshape(dst.shape)
+        defined = defined if isinstance(defined, bool) else defined.reshape(dst.shape)
+    if src.storage.frozen and source.flags.c_contiguous and source.dtype == dst.storage.dtype and _is_whole_tile(dst):
+        begin_write(dst)
+        dst.storage.share(source)
+        dst.mark(defined)
+        return
+    target = write(dst)
+    if target.dtype in {source.dtype, FLOAT32}:
+        np.copyto(target, source, casting="unsafe")
+    else:
+        for rows in _blocks(dst, aliased=dst.storage is src.storage):
+            round_into(target[rows], as_float32(source[rows]))
+    dst.mark(defined)
+
+
+def _is_whole_tile(access: AccessPattern) -> bool:
+    return access.storage.on_chip and access.is_whole()
+
+
+def _undefined_to_hbm(dst: AccessPattern, src: AccessPattern, defined: bool | Array, api: str) -> NKIError:
+    if isinstance(defined, bool):
+        seen = f"all {src.size} elements"
+    else:
+        first = [int(i) for i in np.argwhere(~defined)[0]]
+        seen = f"{int(defined.size - np.count_nonzero(defined))} of {src.size} elements, first at {first},"
+    return NKIError(
+        f"{api}: {seen} of {src.storage.describe()} are undefined (never written) and would reach "
+        f"{dst.storage.describe()}; write them first"
+    )
+
+
+def memset(dst: AccessPattern, value: float, *, api: str = "memset") -> None:
+    """Fill an on-chip tensor with one value, rounded to its dtype.
+
+    Raises:
+        NKIError: the destination is not on chip or not addressable.
+    """
+    _check_operands(api, dst=dst)
+    fill(dst, value)
+
+
+def fill(dst: AccessPattern, value: float) -> None:
+    """Fill any tensor with one value, rounded to its dtype."""
+    target = write(dst)
+    if target.dtype.kind in "iu" and isinstance(value, (int, np.integer)):
+        limits = np.iinfo(target.dtype)
+        target[...] = min(max(int(value), limits.min), limits.max)
+    else:
+        round_into(target, np.asarray(value, FLOAT32))
+    dst.mark(True)
+
+
+def reduce(
+    dst: AccessPattern,
+    op: str,
+    src: AccessPattern,
+    axes: Sequence[int],
+    *,
+    divisor: float | None = None,
+    negate: bool = False,
+    api: str = "tensor_reduce",
+) -> None:
+    """Reduce free axes with an fp32 accumulator and one rounding.
+
+    Args:
+        dst: as many partitions as the source and as many elements as it has outside `axes`, in their order.
+        op: one of `REDUCTIONS`.
+        src: source on chip.
+        axes: axes of `src`, none of them 0.
+        divisor: divides the accumulator before the rounding (mean).
+        negate: negates the accumulator before the rounding.
+        api: NKI function in messages.
+
+    Raises:
+        NKIError: an operand or a shape that the engine does not take.
+    """
+    _check_operands(api, dst=dst, data=src)
+    if 0 in axes:
+        raise NKIError(
+            f"{api}: axis 0 is the partition dimension of {src.storage.describe()}; only free axes can be reduced"
+        )
+    if dst.shape[0] != src.shape[0] or dst.size != prod(n for d, n in enumerate(src.shape) if d not in axes):
+        raise NKIError(
+            f"{api}: 'dst' {list(dst.shape)} of {dst.storage.describe()} does not hold what is left of 'data' "
+            f"{list(src.shape)} without axes {list(axes)}"
+        )
+    rows_of = _float32_rows(src)
+    defined = src.defined()
+    target = write(dst)
+    for rows in _blocks(src, aliased=dst.storage is src.storage):
+        values = accumulate(rows_of(rows), BINARY[op], axes).reshape(-1, *dst.shape[1:])
+        if divisor is not None:
+            np.divide(values, np.float32(divisor), out=values)
+        round_into(target[rows], np.negative(values, out=values) if negate else values)
+    if not isinstance(defined, bool):
+        defined = np.logical_and.reduce(defined, axis=tuple(axes)).reshape(dst.shape)
+    dst.mark(defined)
+
+
+def accumulate(values: Array, op: np.ufunc, axes: Sequence[int]) -> Array:
+    """Reduce axes of fp32 values one after the other, the one with the largest stride first.
+
+    The accumulator starts from the first element, so -0 survives.
+
+    Returns:
+        A new array in which reduced axes have size 1.
+    """
+    for axis in sorted(axes, key=lambda a: -abs(values.strides[a])):
+        count = values.shape[axis]
+        if count > 16 and values.size // count < _FEW_KEPT:
+            values = op.reduce(values, axis=axis, keepdims=True)
+            continue
+        shape = values.shape
+        slices = values.transpose(axis, *range(axis), *range(axis + 1, len(shape)))
+        total = slices[0].copy()
+        for i in range(1, count):
+            op(total, slices[i], out=total)
+        values = total.reshape(*shape[:axis], 1, *shape[axis + 1 :])
+    return values
+
+
+def _float32_rows(access: AccessPattern) -> Callable[[slice], Array]:
+    """Read an on-chip operand as fp32, some partitions at a time.
+
+    Converting the whole rows and looking through the pattern afterwards is several times faster than converting
+    through the pattern, unless the pattern leaves most of the row out.
+    """
+    view = read(access)
+    storage = access.storage
+    row = storage.row
+    if view.dtype == FLOAT32 or access.size * 2 < row * access.shape[0] or len(access.shape) <= len(storage.shape):
+        return lambda rows: as_float32(view[rows])
+    first, inside = divmod(access.offset, row)
+    matrix = storage.array.reshape(storage.shape[0], row)[first : first + access.shape[0]]
+    strides = tuple(stride * FLOAT32.itemsize for stride in access.strides)
+
+    def widened(rows: slice) -> Array:
+        block = matrix[rows].astype(FLOAT32)
+        return np.ndarray((len(block), *access.shape[1:]), FLOAT32, block, inside * FLOAT32.itemsize, strides)
+
+    return widened
+
+
+def _blocks(access: AccessPattern, *, aliased: bool) -> Iterator[slice]:
+    """Cut the first dimension into blocks; one block when source and destination may overlap."""
+    count = access.shape[0]
+    step = count if aliased else max(1, _BLOCK * count // access.size)
+    return (slice(start, min(start + step, count)) for start in range(0, count, step))
+
+
+def elementwise(dst: AccessPattern, op: str, a: Operand, b: Operand, *, api: str = "tensor_tensor") -> None:
+    """Apply a binary operation of `BINARY`; operands broadcast to the destination as in NumPy.
+
+    Raises:
+        NKIError: an operand is not on chip or not addressable, or does not broadcast.
+    """
+    chain(dst, a, [(op, b, False)], api=api)
+
+
+def chain(
+    dst: AccessPattern,
+    data: Operand,
+    steps: Sequence[tuple[str, Operand, bool]],
+    *,
+    api: str = "tensor_scalar",
+) -> None:
+    """Apply binary operations one after the other in fp32, then round once.
+
+    Args:
+        dst: destination; every operand broadcasts to its shape.
+        data: first operand.
+        steps: (operation, second operand, reversed): reversed computes `operand op data`.
+        api: NKI function in messages.
+
+    Raises:
+        NKIError: an operand is not on chip or not addressable, or does not broadcast.
+    """
+    _check_operands(api, dst=dst)
+    operands = [data, *(operand for _, operand, _ in steps)]
+    readers = [_reader(operand, dst, "data" if i == 0 else "operand", api) for i, operand in enumerate(operands)]
+    defined: bool | Array = True
+    for operand in operands:
+        defined = _both(defined, _defined_as(operand, dst.shape))
+    target = write(dst)
+    aliased = any(isinstance(o, AccessPattern) and o.storage is dst.storage for o in operands)
+    for rows in _blocks(dst, aliased=aliased):
+        values = readers[0](rows)
+        for (op, _, swap), reader in zip(steps, readers[1:], strict=True):
+            other = reader(rows)
+            values = BINARY[op](other, values) if swap else BINARY[op](values, other)
+        round_into(target[rows], values)
+    dst.mark(defined)
+
+
+def _reader(operand: Operand, dst: AccessPattern, role: str, api: str) -> Callable[[slice], Any]:
+    if not isinstance(operand, AccessPattern):
+        scalar = np.float32(operand)
+        return lambda _: scalar
+    _check_operands(api, **{role: operand})
+    if operand.shape != dst.shape and operand.broadcast_to(dst.shape) is None:
+        raise NKIError(
+            f"{api}: {role} {list(operand.shape)} of {operand.storage.describe()} does not broadcast to "
+            f"{list(dst.shape)} of {dst.storage.describe()}"
+        )
+    view = read(operand)
+    by_row = len(operand.shape) == len(dst.shape) and operand.shape[0] == dst.shape[0]
+    return lambda rows: as_float32(view[rows] if by_row else view)
+
+
+def _defined_as(operand: Operand, shape: tuple[int, ...]) -> bool | Array:
+    if not isinstance(operand, AccessPattern):
+        return True
+    defined = operand.defined()
+    return defined if isinstance(defined, bool) else np.broadcast_to(defined, shape)
+
+
+def _both(a: bool | Array, b: bool | Array) -> bool | Array:
+    if a is True:
+        return b
+    if b is True:
+        return a
+    return False if a is False or b is False else np.logical_and(a, b)
+
+
+def _check_operands(api: str, **operands: AccessPattern) -> None:
+    for role, access in operands.items():
+        check_buffer(access, role, api, CHIP)
+        check_compute(access, role, api)

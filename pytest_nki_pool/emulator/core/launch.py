@@ -1,0 +1,276 @@
+"""One launch of a kernel: arrays become HBM tensors, the kernel runs, outputs become arrays."""
+
+from __future__ import annotations
+
+import functools
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from pytest_nki_pool.emulator.core.dtypes import dtype_of, name_of
+from pytest_nki_pool.emulator.core.errors import NKIError
+from pytest_nki_pool.emulator.core.generations import GENERATIONS, Generation
+from pytest_nki_pool.emulator.core.memory import Buffer, Ledger, Storage, check_shape
+from pytest_nki_pool.emulator.core.parameters import Parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from pytest_nki_pool.emulator.core.access import AccessPattern
+    from pytest_nki_pool.emulator.core.dtypes import Array
+    from pytest_nki_pool.emulator.core.regions import LoopRegions
+
+LoopOrder = Literal["forward", "reversed", "check"]
+_LOOP_ORDERS = ("forward", "reversed", "check")
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What is modelled in a launch.
+
+    Attributes:
+        generation: "gen2", "gen3" or "gen4", see `GENERATION_OF`.
+        loop_order: order in which `affine_range` iterates; "check" launches forward and reversed and compares.
+
+    Raises:
+        ValueError: a value is not among these.
+    """
+
+    generation: str = "gen3"
+    loop_order: LoopOrder = "forward"
+
+    def __post_init__(self) -> None:
+        if self.generation not in GENERATIONS:
+            raise ValueError(f"generation {self.generation!r}: use one of {', '.join(GENERATIONS)}")
+        if self.loop_order not in _LOOP_ORDERS:
+            raise ValueError(f"loop_order {self.loop_order!r}: use one of {', '.join(_LOOP_ORDERS)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What a launch has to know about a dialect.
+
+    Attributes:
+        name: "legacy" or "current".
+        wrap: makes the dialect's tensor from an access pattern.
+        unwrap: the access pattern of a dialect's tensor, None for any other object.
+        immutable_inputs: whether a kernel may not write its parameters.
+        output_buffers: where a returned tensor may live.
+        mutable_parameters: names of a function's parameters that are declared mutable.
+    """
+
+    name: str
+    wrap: Callable[[AccessPattern], Any]
+    unwrap: Callable[[Any], AccessPattern | None]
+    immutable_inputs: bool
+    output_buffers: frozenset[Buffer]
+    mutable_parameters: Callable[[Callable[..., Any]], frozenset[str]] = lambda _: frozenset()
+
+
+class Launch:
+    """State of a running launch.
+
+    Attributes:
+        machine, generation, dialect: what is modelled.
+        ledger: on-chip allocations.
+        loops: `affine_range` loops that are running, outermost first.
+        active: False once the launch is over.
+    """
+
+    __slots__ = ("_serial", "active", "dialect", "generation", "ledger", "loops", "machine")
+
+    def __init__(self, machine: Machine, dialect: Dialect) -> None:
+        self.machine = machine
+        self.dialect = dialect
+        self.generation: Generation = GENERATIONS[machine.generation]
+        self.ledger = Ledger({Buffer.SBUF: self.generation.sbuf_bytes, Buffer.PSUM: self.generation.psum_bytes})
+        self.loops: list[LoopRegions] = []
+        self.active = True
+        self._serial = 0
+
+    def next_serial(self) -> int:
+        """Number the allocations of the launch."""
+        self._serial += 1
+        return self._serial
+
+    @property
+    def serial(self) -> int:
+        """Number of the newest allocation."""
+        return self._serial
+
+    def allocate(self, shape: Sequence[object], dtype: object, buffer: Buffer, name: str = "") -> Storage:
+        """Allocate an undefined tensor.
+
+        Args:
+            shape: sizes of its dimensions.
+            dtype: any spelling.
+            buffer: where it lives.
+            name: its name in messages.
+
+        Raises:
+            NKIError: shape, dtype or capacity that the generation does not have.
+        """
+        what = f"tensor `{name}`" if name else "tensor"
+        sizes = check_shape(shape, buffer, self.generation.partitions, what)
+        return Storage(self, sizes, self.check_dtype(dtype, what), buffer, name=name)
+
+    def check_dtype(self, dtype: object, what: str) -> np.dtype[Any]:
+        """Resolve a dtype and check that the generation has it.
+
+        Raises:
+            NKIError: it has not.
+        """
+        resolved = dtype_of(dtype, what)
+        if name_of(resolved) not in self.generation.dtypes:
+            raise NKIError(
+                f"{what}: dtype {name_of(resolved)} does not exist on {self.generation.name}, "
+                f"which has {', '.join(sorted(self.generation.dtypes))}"
+            )
+        return resolved
+
+
+_CURRENT: ContextVar[Launch | None] = ContextVar("nki_launch", default=None)
+
+
+def current_launch(api: str) -> Launch:
+    """Return the running launch.
+
+    Args:
+        api: NKI function that asks, for the message.
+
+    Raises:
+        NKIError: no kernel is running ("NKI error manual", err_nki_api_outside_of_nki_kernel).
+    """
+    launch = _CURRENT.get()
+    if launch is None:
+        raise NKIError(
+            f"calling NKI API '{api}' outside of NKI kernels is not supported; launch the function that calls it",
+            "err_nki_api_outside_of_nki_kernel",
+        )
+    return launch
+
+
+def in_launch() -> bool:
+    """Whether a kernel is running in this context."""
+    return _CURRENT.get() is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A plain function with its arguments."""
+
+    function: Callable[..., Any]
+    dialect: Dialect
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    outputs: frozenset[str] | None
+
+    @classmethod
+    def of(
+        cls,
+        function: Callable[..., Any],
+        dialect: Dialect,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        outputs: Sequence[str] | None,
+    ) -> Call:
+        """Look through partial functions."""
+        while isinstance(function, functools.partial):
+            args, kwargs = (*function.args, *args), {**function.keywords, **kwargs}
+            function = function.func
+        if not hasattr(function, "__code__"):
+            raise NKIError(f"a kernel is a Python function, got {type(function).__name__}")
+        return cls(function, dialect, tuple(args), dict(kwargs), None if outputs is None else frozenset(outputs))
+
+    def arrays(self) -> list[Array]:
+        """Arrays among the arguments."""
+        return [value for value in (*self.args, *self.kwargs.values()) if isinstance(value, np.ndarray)]
+
+    def with_copies(self) -> Call:
+        """Return the same call on copies of its arrays."""
+        kwargs = {name: _copied(value) for name, value in self.kwargs.items()}
+        return replace(self, args=tuple(map(_copied, self.args)), kwargs=kwargs)
+
+    def names(self) -> list[str]:
+        """Name the positional arguments."""
+        code = self.function.__code__
+        names = list(code.co_varnames[: min(code.co_argcount, len(self.args))])
+        return names + [f"argument_{i}" for i in range(len(names), len(self.args))]
+
+    def where(self) -> str:
+        """Source line of the kernel's definition."""
+        code = self.function.__code__
+        return f"{code.co_filename}:{code.co_firstlineno}"
+
+
+def _copied(value: Any) -> Any:
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
+def run(
+    function: Callable[..., Any],
+    dialect: Dialect,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    *,
+    machine: Machine | None = None,
+    outputs: Sequence[str] | None = None,
+) -> Any:
+    """Launch a plain kernel function.
+
+    Args:
+        function: the kernel.
+        dialect: the dialect it is written in.
+        args: positional arguments; arrays become HBM tensors, everything else passes unchanged.
+        kwargs: keyword arguments.
+        machine: what is modelled.
+        outputs: names of the parameters that the kernel writes, or None.
+
+    Returns:
+        None, an array, or a tuple of arrays, as the kernel returns.
+
+    Raises:
+        NKIError: the kernel breaks a rule.
+    """
+    machine = machine or Machine()
+    call = Call.of(function, dialect, args, kwargs, outputs)
+    if machine.loop_order == "check":
+        return _run_both_ways(call, machine)
+    return _run(call, machine)
+
+
+def _run_both_ways(call: Call, machine: Machine) -> Any:
+    spare = call.with_copies()
+    result = _run(call, replace(machine, loop_order="forward"))
+    other = _run(spare, replace(machine, loop_order="reversed"))
+    forward = [*_arrays(result), *call.arrays()]
+    backward = [*_arrays(other), *spare.arrays()]
+    if any(a.tobytes() != b.tobytes() for a, b in zip(forward, backward, strict=True)):
+        raise NKIError(
+            "the result depends on the order in which affine_range iterates; its iterations must be independent, "
+            "use sequential_range for a loop that carries data",
+            "err_unexpected_output_dependencies",
+            call.where(),
+        )
+    return result
+
+
+def _arrays(result: Any) -> list[Array]:
+    return [value for value in (result if isinstance(result, tuple) else (result,)) if value is not None]
+
+
+def _run(call: Call, machine: Machine) -> Any:
+    launch = Launch(machine, call.dialect)
+    parameters = Parameters(launch, call)
+    args = [parameters.wrap(name, value) for name, value in zip(call.names(), call.args, strict=True)]
+    kwargs = {name: parameters.wrap(name, value) for name, value in call.kwargs.items()}
+    parameters.check_names()
+    token = _CURRENT.set(launch)
+    try:
+        with np.errstate(all="ignore"):
+            return parameters.finish(call.function(*args, **kwargs))
+    finally:
+        launch.active = False
+        _CURRENT.reset(token)

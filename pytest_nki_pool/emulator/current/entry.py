@@ -1,0 +1,78 @@
+"""Entry points: `nki.jit`, `nki.simulate` and the kernel object."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_nki_pool.emulator.core.errors import NKIError
+from pytest_nki_pool.emulator.core.kernel import Kernel as CoreKernel
+from pytest_nki_pool.emulator.core.launch import Dialect, run
+from pytest_nki_pool.emulator.core.memory import Buffer
+from pytest_nki_pool.emulator.current.missing import unsupported
+from pytest_nki_pool.emulator.current.tensor import NkiTensor, access_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: Parameters may be written, as in `nki.simulate`; outputs live in shared HBM (NKI 0.3 release notes).
+DIALECT = Dialect(
+    name="current",
+    wrap=NkiTensor,
+    unwrap=access_of,
+    immutable_inputs=False,
+    output_buffers=frozenset({Buffer.SHARED_HBM}),
+)
+
+
+class Kernel(CoreKernel):
+    """What `nki.jit` returns."""
+
+    dialect = DIALECT
+
+    def __getitem__(self, cores: object) -> Kernel:
+        """Choose the number of physical cores of a launch (LNC): `kernel[1]`.
+
+        Raises:
+            NKIError: neither 1 nor 2.
+            UnsupportedByEmulator: 2 cores.
+        """
+        if cores not in (1, 2) or isinstance(cores, bool):
+            raise NKIError(f"kernel[{cores!r}]: a logical NeuronCore has 1 or 2 physical cores")
+        if cores == 2:
+            raise unsupported("kernel[2]", "kernel[1]")
+        return self
+
+
+def jit(fn: Callable[..., Any] | None = None, **options: object) -> Any:
+    """Make a kernel of a function; usable with and without parentheses.
+
+    Args:
+        fn: the function; None when used as `@nki.jit()`.
+        options: `mode` is ignored, as from NKI 0.3 on.
+
+    Raises:
+        NKIError: `platform_target`, which NKI refuses since 0.3.
+        UnsupportedByEmulator: any other option.
+    """
+    if "platform_target" in options:
+        raise NKIError("nki.jit: platform_target is no longer an argument; set NEURON_PLATFORM_TARGET_OVERRIDE")
+    unknown = sorted(options.keys() - {"mode"})
+    if unknown:
+        raise unsupported(f"nki.jit({unknown[0]}=…)", "nki.jit")
+    if fn is None:
+        return jit
+    return fn if isinstance(fn, Kernel) else Kernel(fn)
+
+
+def simulate(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a callable that launches a kernel on NumPy arrays on the default machine.
+
+    Args:
+        kernel: what `jit` returned, or a plain function.
+    """
+    function = kernel.function if isinstance(kernel, Kernel) else kernel
+
+    def launch(*args: Any, **kwargs: Any) -> Any:
+        return run(function, DIALECT, args, kwargs)
+
+    return launch

@@ -1,0 +1,88 @@
+"""`launch`: the door for everything that is no kernel."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from types import MappingProxyType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+from pytest_nki_pool.emulator.core.errors import NKIError
+from pytest_nki_pool.emulator.core.kernel import Kernel
+from pytest_nki_pool.emulator.core.launch import Dialect, Machine, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from pytest_nki_pool.emulator.core.dtypes import Array
+
+_HERE = __name__.rpartition(".")[0]
+
+#: Dialect -> module with its `DIALECT`.
+_DIALECTS: Mapping[str, str] = MappingProxyType(
+    {"legacy": f"{_HERE}.legacy.entry", "current": f"{_HERE}.current.entry"}
+)
+
+
+def launch(
+    kernel: Callable[..., Any],
+    *args: Any,
+    machine: Machine | None = None,
+    outputs: Sequence[str] | None = None,
+    **kwargs: Any,
+) -> Array | tuple[Array, ...] | None:
+    """Launch a kernel on NumPy arrays.
+
+    Args:
+        kernel: a plain function, or what `nki.jit` and its relatives returned.
+        *args: arguments of the kernel; NumPy and `ml_dtypes` arrays become HBM tensors, everything else passes
+            unchanged.
+        machine: what is modelled; gen3 with loops forward by default.
+        outputs: names of the parameters that the kernel writes: they start undefined, must be wholly written, and are
+            written in place. None: whichever array parameters a kernel without a return value writes.
+        **kwargs: more arguments of the kernel.
+
+    Returns:
+        None, an array or a tuple of arrays, as the kernel returns; arrays are contiguous, writable and own their
+        memory.
+
+    Raises:
+        NKIError: the kernel breaks a rule of NKI or of the hardware.
+        UnsupportedByEmulator: the kernel uses a part of NKI that the emulator does not have.
+    """
+    plain, dialect = _look_through(kernel)
+    return run(plain, dialect, args, kwargs, machine=machine, outputs=outputs)  # type: ignore[no-any-return]
+
+
+def _look_through(kernel: Callable[..., Any]) -> tuple[Callable[..., Any], Dialect]:
+    if isinstance(kernel, functools.partial):
+        plain, dialect = _look_through(kernel.func)
+        return functools.partial(plain, *kernel.args, **kernel.keywords), dialect
+    if isinstance(kernel, Kernel):
+        return kernel.function, kernel.dialect
+    return kernel, _dialect_module(_dialect_of(kernel)).DIALECT
+
+
+def _dialect_module(name: str) -> Any:
+    return importlib.import_module(_DIALECTS[name])
+
+
+def _dialect_of(function: Callable[..., Any]) -> str:
+    """Tell a plain function's dialect from the NKI modules that its globals hold; legacy kernels need no decorator."""
+    names = function.__globals__
+    used = [names[name] for name in function.__code__.co_names if name in names]
+    found = _dialects_among(used) or _dialects_among(names.values())
+    if len(found) > 1:
+        raise NKIError(
+            f"{function.__name__}: its module imports both `neuronxcc.nki` and `nki`; a kernel uses one of them"
+        )
+    return found.pop() if found else "legacy"
+
+
+def _dialects_among(values: Iterable[object]) -> set[str]:
+    found = set()
+    for value in values:
+        home = getattr(value, "__name__" if isinstance(value, ModuleType) else "__module__", None)
+        if isinstance(home, str) and home.startswith(_HERE):
+            found.add(home[len(_HERE) + 1 :].partition(".")[0])
+    return found & _DIALECTS.keys()

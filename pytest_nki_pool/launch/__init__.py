@@ -1,0 +1,1 @@
+"""How a kernel is run: loading it, and carrying arrays through a framework to a target."""

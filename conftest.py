@@ -1,0 +1,3 @@
+"""Test support for the repository's own tests."""
+
+pytest_plugins = ["pytester"]

@@ -1,0 +1,113 @@
+"""What a check is, and the launch that all checks share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Literal
+
+from pytest_nki_pool.checks.explain import explain
+from pytest_nki_pool.spec import acceptance
+from pytest_nki_pool.verdict import Finding, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+
+    from pytest_nki_pool.launch.launcher import Launcher
+    from pytest_nki_pool.spec.case import Case
+    from pytest_nki_pool.spec.goldens import Goldens
+
+PASS = Finding(Status.PASS)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One named property of a kernel.
+
+    Attributes:
+        name: its name in ids and for ``--nki-check``.
+        group: the corpus and the suite's module it belongs to.
+        about: the property in one sentence.
+        function: ``(case, launcher, goldens) -> Finding``; ``(case, launchers, goldens)`` when it compares backends.
+        kind: the kind of data family it is about; empty for any.
+        compares: whether one verdict takes all chosen backends together.
+        requires: modules that must be installed.
+    """
+
+    name: str
+    group: str
+    about: str
+    function: Callable[[Case, Any, Goldens], Finding]
+    kind: Literal["structure", "numerics", "special", "foreign", ""] = ""
+    compares: bool = False
+    requires: tuple[str, ...] = ()
+
+    def missing(self) -> str:
+        """What is not installed and how to get it; empty when all is there."""
+        absent = [module for module in self.requires if find_spec(module) is None]
+        extras = ",".join(absent)
+        return (
+            f"{' and '.join(absent)} not installed; install with: pip install 'pytest-nki-pool[{extras}]'"
+            if absent
+            else ""
+        )
+
+
+class KernelRaised(Exception):  # noqa: N818 - may be just what the kernel should do
+    """A launch raised; kept apart from a fault of the check itself.
+
+    Attributes:
+        error: what was raised.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def launch(launcher: Launcher, *args: Any) -> Any:
+    """Launch on NumPy arrays.
+
+    Raises:
+        KernelRaised: the launch raised.
+    """
+    try:
+        return launcher(*args)
+    except Exception as error:
+        raise KernelRaised(error) from error
+
+
+def launch_native(launcher: Launcher, *args: Any) -> Any:
+    """Launch on the framework's own arrays.
+
+    Raises:
+        KernelRaised: the launch raised.
+    """
+    try:
+        return launcher.native(*args)
+    except Exception as error:
+        raise KernelRaised(error) from error
+
+
+def failed(message: str) -> Finding:
+    """A finding of wrong behaviour."""
+    return Finding(Status.FAIL, message)
+
+
+def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays agree in shape, dtype and every bit, NaN payloads included."""
+    return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
+
+
+def judged(case: Case, launcher: Launcher, goldens: Goldens) -> Finding:
+    """Launch a case and judge its output at the kernel's accuracy class."""
+    x = goldens.input(case)
+    got = launch(launcher, x, case.pool)
+    expected = goldens.expected(case, launcher.kernel.spec.capabilities.accuracy)
+    verdict = acceptance.judge(got, expected)
+    if verdict.ok:
+        return Finding(Status.PASS, "", verdict.max_ulp, verdict.share_of_bound)
+    message = explain(verdict, expected, goldens.input(case))
+    return Finding(Status.FAIL, message, verdict.max_ulp, verdict.share_of_bound)

@@ -1,0 +1,123 @@
+"""Parametrisation: the suite's tests over trials, a user's own tests over backends, kernels, platforms and cases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_nki_pool.session import PoolSession
+    from pytest_nki_pool.spec.kernel import KernelSpec
+
+MARKER = (
+    "nki(backends=…, dtypes=…, max_cases=…, kernel=…, group=…): for a test that requests nki fixtures, narrow its "
+    "backends, dtypes and number of cases, or fix its KernelSpec; group belongs to the conformance suite"
+)
+
+#: Every fixture that makes a test an NKI test.
+FIXTURES = frozenset({"nki_backend", "nki_target", "nki_device", "nki_kernel", "nki_case", "nki_launch", "nki_check"})
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """The keywords of ``@pytest.mark.nki``; the mark closest to the test wins."""
+
+    backends: Sequence[str] | str = ()
+    dtypes: Sequence[str] | str = ()
+    max_cases: int | None = None
+    kernel: KernelSpec | None = None
+    group: str = ""
+
+    @classmethod
+    def of(cls, node: pytest.Item | pytest.Function) -> Narrowing:
+        """Read the marks of a test.
+
+        Raises:
+            pytest.Collector.CollectError: an unknown keyword, a positional argument or a value of the wrong kind.
+        """
+        merged: dict[str, Any] = {}
+        for mark in node.iter_markers("nki"):
+            unknown = ", ".join([*map(repr, mark.args), *(name for name in mark.kwargs if name not in cls.__slots__)])
+            if unknown:
+                raise _error(node, f"does not take {unknown}; it takes {', '.join(cls.__slots__)}")
+            merged = {**mark.kwargs, **merged}
+        return cls(**merged)
+
+
+def parametrize(metafunc: pytest.Metafunc, session: PoolSession) -> None:
+    """Give a test its parameters."""
+    if not FIXTURES.intersection(metafunc.fixturenames):
+        return
+    narrowing = Narrowing.of(metafunc.definition)
+    if "nki_check" in metafunc.fixturenames:
+        trials = session.plan.trials(narrowing.group)
+        ids = [str(trial.identity) for trial in trials]
+        metafunc.parametrize("nki_check", trials, indirect=True, ids=ids)
+        return
+    for fixture, values in _values(metafunc, session, narrowing).items():
+        if fixture in metafunc.fixturenames:
+            metafunc.parametrize(fixture, values, indirect=True, ids=[_label(value) for value in values])
+
+
+def is_empty(item: pytest.Item) -> bool:
+    """Whether a test of the suite got no trial: its checks or cases were not asked for."""
+    callspec = getattr(item, "callspec", None)
+    return (
+        callspec is not None
+        and not hasattr(callspec.params.get("nki_check", item), "identity")
+        and ("nki_check" in callspec.params)
+    )
+
+
+def _values(metafunc: pytest.Metafunc, session: PoolSession, narrowing: Narrowing) -> dict[str, list[Any]]:
+    backends = _subset(metafunc, "backends", narrowing.backends, _all_backends(), session.backends)
+    return {
+        "nki_kernel": [narrowing.kernel] if narrowing.kernel else list(session.kernels),
+        "nki_backend": backends,
+        "nki_device": list(session.settings.platforms),
+        "nki_case": _cases(metafunc, session, narrowing) if "nki_case" in metafunc.fixturenames else [],
+    }
+
+
+def _cases(metafunc: pytest.Metafunc, session: PoolSession, narrowing: Narrowing) -> list[Any]:
+    from pytest_nki_pool.checks import GROUPS
+    from pytest_nki_pool.spec import corpus
+    from pytest_nki_pool.spec.dtypes import DTYPES
+
+    settings = session.settings
+    tier = {case for group in GROUPS for case in corpus.cases(group, settings.tier, settings.seed)}
+    dtypes = _subset(metafunc, "dtypes", narrowing.dtypes, tuple(DTYPES), tuple(DTYPES))
+    cases = [case for case in session.cases or sorted(tier) if case.dtype in dtypes]
+    if narrowing.max_cases is None or len(cases) <= narrowing.max_cases:
+        return cases
+    if narrowing.max_cases < 1:
+        raise _error(metafunc.definition, f"max_cases must be at least 1, not {narrowing.max_cases}")
+    return [cases[i * len(cases) // narrowing.max_cases] for i in range(narrowing.max_cases)]
+
+
+def _subset(
+    metafunc: pytest.Metafunc, name: str, wanted: Sequence[str] | str, known: Sequence[str], chosen: Sequence[str]
+) -> list[str]:
+    wanted = (wanted,) if isinstance(wanted, str) else tuple(wanted)
+    for value in wanted:
+        if value not in known:
+            raise _error(metafunc.definition, f"{name}: {value!r} is not known; choose from {', '.join(known)}")
+    return [value for value in chosen if not wanted or value in wanted]
+
+
+def _all_backends() -> tuple[str, ...]:
+    from pytest_nki_pool.options import BACKENDS
+
+    return BACKENDS
+
+
+def _label(value: Any) -> str:
+    return str(getattr(value, "label", value))
+
+
+def _error(node: pytest.Item | pytest.Function, message: str) -> pytest.Collector.CollectError:
+    return pytest.Collector.CollectError(f"{node.nodeid}: the mark nki {message}")

@@ -1,0 +1,108 @@
+"""pytest's door: hooks only. Importing it imports nothing heavy; without NKI items it changes nothing about a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_nki_pool.fixtures import (
+    assert_nki_close,
+    nki_backend,
+    nki_case,
+    nki_check,
+    nki_device,
+    nki_golden,
+    nki_kernel,
+    nki_launch,
+    nki_target,
+)
+from pytest_nki_pool.session import KEY, VERDICT
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+__all__ = [
+    "assert_nki_close",
+    "nki_backend",
+    "nki_case",
+    "nki_check",
+    "nki_device",
+    "nki_golden",
+    "nki_kernel",
+    "nki_launch",
+    "nki_target",
+]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the options."""
+    from pytest_nki_pool.options import add_options
+
+    add_options(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare the hooks that vendors implement."""
+    from pytest_nki_pool import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Read the settings, and refuse here what cannot be had: a usage error raised in an xdist worker loses its text."""
+    from pytest_nki_pool.collect import MARKER
+    from pytest_nki_pool.report.recorder import Recorder
+    from pytest_nki_pool.session import open_session
+
+    config.addinivalue_line("markers", MARKER)
+    session = config.stash[KEY] = open_session(config)
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Recorder(session), "nki-pool-recorder")
+        if session.concerned and not config.option.help:
+            session.validate()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Hand the settings to an xdist worker."""
+    node.workerinput["nki_pool"] = node.config.stash[KEY].settings.to_json()
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say what the run is about, and where each setting came from."""
+    session = config.stash[KEY]
+    if not session.concerned:
+        return []
+    from pytest_nki_pool.report.header import header
+
+    return header(session)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give tests that request nki fixtures their parameters."""
+    from pytest_nki_pool.collect import parametrize
+
+    parametrize(metafunc, metafunc.config.stash[KEY])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the suite's tests whose checks or cases were not asked for."""
+    from pytest_nki_pool.collect import is_empty
+
+    empty = [item for item in items if is_empty(item)]
+    if empty:
+        config.hook.pytest_deselected(items=empty)
+        items[:] = [item for item in items if item not in set(empty)]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Put the verdict on the report, in a form that survives the way from a worker to the controller."""
+    from pytest_nki_pool.collect import FIXTURES
+
+    report = yield
+    if FIXTURES.intersection(getattr(item, "fixturenames", ())):
+        verdict = item.stash.get(VERDICT, None)
+        report.nki_pool = verdict.to_json() if verdict and report.when == "call" else {}  # type: ignore[attr-defined]
+    return report

@@ -1,0 +1,108 @@
+"""The only loop: case, data, launch, golden, verdict."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from pytest_nki_pool.checks.base import KernelRaised
+from pytest_nki_pool.emulator import UnsupportedByEmulator
+from pytest_nki_pool.launch.backends import BACKENDS
+from pytest_nki_pool.launch.errors import UnsupportedByPath, is_refusal
+from pytest_nki_pool.launch.kernel import Kernel, bind
+from pytest_nki_pool.launch.launcher import Launcher
+from pytest_nki_pool.launch.load import load
+from pytest_nki_pool.launch.targets import target as find_target
+from pytest_nki_pool.spec.dtypes import DTYPES
+from pytest_nki_pool.spec.goldens import Goldens
+from pytest_nki_pool.verdict import Finding, Status, Verdict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_nki_pool.plan import Trial
+    from pytest_nki_pool.spec.kernel import KernelSpec
+
+
+class Workbench:
+    """Everything that outlives a trial: loaded kernels, launchers and goldens.
+
+    Args:
+        target: where kernels execute.
+        root: folder that relative kernel paths start from.
+    """
+
+    def __init__(self, target: str, root: Path) -> None:
+        self.target = target
+        self.goldens = Goldens()
+        self._root = root
+        self._target = find_target(target)
+        self._load = lru_cache(maxsize=None)(self._load_kernel)
+        self._path = lru_cache(maxsize=None)(lambda backend: BACKENDS[backend].path())
+        self._launcher = lru_cache(maxsize=None)(self._make_launcher)
+
+    def kernel(self, spec: KernelSpec) -> Kernel:
+        """The kernel, its file executed once for this target.
+
+        Raises:
+            KernelLoadError: there is no such kernel, or its file raises.
+            KernelSignatureError: its parameters cannot be mapped.
+        """
+        return self._load(spec)
+
+    def launcher(self, spec: KernelSpec, backend: str, platform: str) -> Launcher:
+        """The launcher of a kernel through a framework path on a platform."""
+        return self._launcher(spec, backend, platform)
+
+    def verdict(self, trial: Trial) -> Verdict:
+        """Run one trial; whatever happens in it becomes a verdict."""
+        started = time.perf_counter()
+        finding = self._finding(trial)
+        return Verdict(trial.identity, finding, time.perf_counter() - started)
+
+    def _finding(self, trial: Trial) -> Finding:
+        excluded = trial.kernel.capabilities.excludes(trial.case, DTYPES[trial.case.dtype].numpy.itemsize)
+        kernel = self.kernel(trial.kernel)
+        launchers = [self.launcher(trial.kernel, backend, trial.platform) for backend in trial.backends]
+        subject = launchers if trial.check.compares else launchers[0]
+        try:
+            finding = trial.check.function(trial.case, subject, self.goldens)
+        except KernelRaised as raised:
+            return _raised(raised.error, excluded, kernel)
+        except Exception:  # a fault of the suite must not look like one of the kernel
+            return Finding(Status.INTERNAL, f"the suite itself failed:\n{traceback.format_exc()}")
+        if excluded and finding.status is Status.PASS:
+            return Finding(Status.PASS, f"claims less than it does: {excluded}", finding.max_ulp, finding.share)
+        return finding
+
+    def _load_kernel(self, spec: KernelSpec) -> Kernel:
+        return bind(spec, load(spec.target, resolve=self._target.resolve, root=self._root))
+
+    def _make_launcher(self, spec: KernelSpec, backend: str, platform: str) -> Launcher:
+        kernel = self.kernel(spec)
+        run = self._target.executor(kernel, platform)
+        return Launcher(kernel, backend, self.target, platform, self._path(backend), run)
+
+
+def _raised(error: Exception, excluded: str, kernel: Kernel) -> Finding:
+    """What a launch that raised says about the kernel."""
+    what = f"{type(error).__name__}: {error}{_where(error, kernel)}"
+    if isinstance(error, UnsupportedByPath):
+        return Finding(Status.UNSUPPORTED, str(error))
+    if isinstance(error, UnsupportedByEmulator):
+        return Finding(Status.INTERNAL, f"the emulator cannot judge this kernel: {what}")
+    if not is_refusal(error):
+        return Finding(Status.FAIL, f"the kernel is broken: {what}")
+    if excluded:
+        return Finding(Status.UNSUPPORTED, f"{excluded}, and the kernel refuses it: {what}")
+    return Finding(Status.FAIL, f"the kernel refuses a case it claims: {what}")
+
+
+def _where(error: Exception, kernel: Kernel) -> str:
+    """The kernel's line that raised, unless the message already names it."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(kernel.loaded.path)]
+    if not frames or f"{kernel.loaded.path.name}:{frames[-1].lineno}" in str(error):
+        return ""
+    return f" (at {kernel.loaded.path.name}:{frames[-1].lineno})"

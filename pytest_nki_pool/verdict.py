@@ -1,0 +1,126 @@
+"""The words every room shares: what a check found, what became of a case, and what that means for the run."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Status(enum.Enum):
+    """What became of one case."""
+
+    PASS = "PASS"  # noqa: S105 - no password
+    FAIL = "FAIL"
+    CRASH = "CRASH"
+    TIMEOUT = "TIMEOUT"
+    DEVICE_LOST = "DEVICE_LOST"
+    INFRA = "INFRA"
+    MISTRUSTED = "MISTRUSTED"
+    INTERNAL = "INTERNAL"
+    NOT_RUN = "NOT_RUN"
+    UNSUPPORTED = "UNSUPPORTED"
+    XFAIL = "XFAIL"
+    XPASS = "XPASS"
+    FLAKY = "FLAKY"
+
+
+@dataclass(frozen=True, slots=True)
+class Consequence:
+    """What a status means outside the suite.
+
+    Attributes:
+        outcome: pytest's outcome of the test.
+        gate: "good" lets a run be green, "bad" makes it exit 1, "retry" makes it exit 75 when nothing is bad.
+    """
+
+    outcome: Literal["passed", "failed", "skipped"]
+    gate: Literal["good", "bad", "retry"]
+
+
+CONSEQUENCES: Mapping[Status, Consequence] = MappingProxyType(
+    {
+        Status.PASS: Consequence("passed", "good"),
+        Status.FAIL: Consequence("failed", "bad"),
+        Status.CRASH: Consequence("failed", "bad"),
+        Status.TIMEOUT: Consequence("failed", "bad"),
+        Status.DEVICE_LOST: Consequence("failed", "retry"),
+        Status.INFRA: Consequence("failed", "retry"),
+        Status.MISTRUSTED: Consequence("failed", "retry"),
+        Status.INTERNAL: Consequence("failed", "bad"),
+        Status.NOT_RUN: Consequence("skipped", "retry"),
+        Status.UNSUPPORTED: Consequence("skipped", "good"),
+        Status.XFAIL: Consequence("skipped", "good"),
+        Status.XPASS: Consequence("failed", "bad"),
+        Status.FLAKY: Consequence("passed", "good"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found on one case.
+
+    Attributes:
+        status: what became of the case.
+        message: what a person needs in order to act on it; may have several lines.
+        max_ulp: largest distance from the correctly rounded result, in representable values of the output dtype.
+        share: largest deviation as a share of what the accuracy class allows.
+    """
+
+    status: Status
+    message: str = ""
+    max_ulp: float | None = None
+    share: float | None = None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Identity:
+    """Which case a verdict is about; the same in ids, reports and rerun lines, whatever pytest calls the test."""
+
+    check: str
+    kernel: str
+    backend: str
+    target: str
+    platform: str
+    case: str
+
+    def __str__(self) -> str:
+        return f"{self.check}/{self.kernel}/{self.backend}/{self.target}/{self.platform}/{self.case}"
+
+    @classmethod
+    def parse(cls, text: str) -> Identity | None:
+        """Read an identity back from its text; None when the text is none."""
+        parts = text.split("/")
+        return cls(*parts) if len(parts) == len(cls.__slots__) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The outcome of one case.
+
+    Attributes:
+        identity: which case.
+        finding: what was found.
+        seconds: wall time of data, launch and judgement.
+    """
+
+    identity: Identity
+    finding: Finding
+    seconds: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """A form that JSON, and so a report from another process, can carry."""
+        finding = asdict(self.finding) | {"status": self.finding.status.value}
+        return {**asdict(self.identity), **finding, "seconds": self.seconds}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Verdict:
+        """Read `to_json` back."""
+        identity = Identity(*(record[name] for name in Identity.__slots__))
+        status = Status(record["status"])
+        return cls(identity, Finding(status, record["message"], record["max_ulp"], record["share"]), record["seconds"])

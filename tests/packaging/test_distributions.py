@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("setuptools", minversion="77", reason="the test extra has the build backend")
+
+REPOSITORY = Path(__file__).parents[2]
+#: Folder in the repository -> folder in a wheel.
+FOLDERS = {
+    "pytest_nki_pool": "pytest_nki_pool",
+    "conformance": "pytest_nki_pool/conformance",
+    "kernels": "pytest_nki_pool/kernels",
+}
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory):
+    """A copy of the repository, in which no earlier build has left anything."""
+    source = tmp_path_factory.mktemp("source")
+    for folder in FOLDERS:
+        shutil.copytree(REPOSITORY / folder, source / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(REPOSITORY / file, source)
+    return source
+
+
+@pytest.fixture
+def build(source, tmp_path):
+    def build(kind):
+        """Build a wheel, an editable (wheel) or an sdist."""
+        target = tmp_path / "dist"
+        target.mkdir()
+        hook = f"from setuptools import build_meta; build_meta.build_{kind}({str(target)!r})"
+        done = subprocess.run([sys.executable, "-c", hook], cwd=source, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return next(target.iterdir())
+
+    return build
+
+
+def python_files(root):
+    return {path.relative_to(root).as_posix() for folder in FOLDERS for path in (root / folder).rglob("*.py")}
+
+
+def test_the_wheel_holds_every_module_and_nothing_else(build, source):
+    names = set(zipfile.ZipFile(build("wheel")).namelist())
+
+    modules = {FOLDERS[file.split("/")[0]] + file[file.index("/") :] for file in python_files(source)}
+    assert {name for name in names if ".dist-info/" not in name} == modules | {"pytest_nki_pool/py.typed"}
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+
+
+def test_the_sdist_holds_what_the_wheel_is_built_from(build, source):
+    with tarfile.open(build("sdist")) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+
+    assert python_files(source) | {"pyproject.toml", "README.md", "LICENSE", "pytest_nki_pool/py.typed"} <= names
+
+
+RUN = """
+import types
+from importlib.util import find_spec
+
+import pytest
+
+from pytest_nki_pool.launch.load import load
+
+KERNEL = "pytest_nki_pool.kernels.tutorial_returning"
+
+
+class NKI(types.ModuleType):
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return NKI(name)
+
+    def __call__(self, function):
+        return function
+
+
+def kernel(x):
+    assert x > 0, "only positive"
+    return x
+
+
+def plain(loaded):
+    module = compile(loaded.path.read_bytes(), str(loaded.path), "exec", dont_inherit=True)
+    codes = [code for code in module.co_consts if isinstance(code, types.CodeType)]
+    return next(code for code in codes if code.co_name == loaded.function.__name__)
+
+
+@pytest.mark.parametrize("target", [f"{__file__}:kernel", f"{KERNEL}:tensor_avgpool_kernel"])
+def test_code_is_that_of_plain_compilation(target):
+    loaded = load(target, resolve=lambda name: NKI(name) if name.startswith(("nki", "neuronxcc")) else None)
+    assert b"    assert " in loaded.path.read_bytes()
+    assert loaded.function.__code__ == plain(loaded)
+
+
+def test_pytest_rewrites_this_file():
+    assert kernel.__code__ != plain(load(f"{__file__}:kernel"))
+
+
+def test_where():
+    spec = find_spec(KERNEL)
+    print("kernels at", spec.origin, "through", type(spec.loader).__name__)
+"""
+
+
+def test_a_kernel_with_assert_loaded_from_a_wheel_is_not_rewritten(build, tmp_path):
+    output = run_pytest(environment(build("wheel"), tmp_path / "venv"), tmp_path)
+
+    assert "4 passed" in output
+    assert f"kernels at {tmp_path / 'venv'}" in output
+    assert "through AssertionRewritingHook" in output  # so it would be, had it been imported
+
+
+def test_a_kernel_with_assert_loaded_from_an_editable_install_is_not_rewritten(build, source, tmp_path):
+    output = run_pytest(environment(build("editable"), tmp_path / "venv"), tmp_path)
+
+    assert "4 passed" in output
+    assert f"kernels at {source / 'kernels'}" in output
+
+
+def environment(wheel, folder):
+    """Make an environment that has the wheel, and for the rest what this one has; return its interpreter."""
+    venv.create(folder, symlinks=os.name != "nt")
+    python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+    ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    packages = Path(subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True).stdout.strip())
+    shutil.unpack_archive(wheel, packages, "zip")
+    (packages / "borrowed.pth").write_text(sysconfig.get_path("purelib"))
+    return python
+
+
+def run_pytest(python, folder):
+    (folder / "test_kernel.py").write_text(RUN)
+    command = [python, "-m", "pytest", "-s", "-p", "no:cacheprovider", "test_kernel.py"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr

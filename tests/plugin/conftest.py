@@ -1,0 +1,57 @@
+"""Running pytest as a user does: in a fresh process, in an empty folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_RIGHT = """
+import neuronxcc.nki as nki
+import neuronxcc.nki.language as nl
+
+
+@nki.jit
+def avgpool(in_tensor, pool_size):
+    c, h, w = in_tensor.shape
+    assert 1 <= pool_size <= min(h, w), f"pool_size {pool_size} does not fit {h} x {w}"
+    rows, columns = h // pool_size, w // pool_size
+    out = nl.ndarray((c, rows, columns), dtype=in_tensor.dtype, buffer=nl.shared_hbm)
+    i_p, i_r, i_y, i_c, i_x = nl.mgrid[0:c, 0:rows, 0:pool_size, 0:columns, 0:pool_size]
+    tile = nl.load(in_tensor)
+    total = nl.sum(tile[i_p, pool_size * i_r + i_y, pool_size * i_c + i_x], axis=[2, 4], dtype=nl.float32)
+    nl.store(out, value=nl.multiply(total, 1.0 / (pool_size * pool_size), dtype=in_tensor.dtype))
+    return out
+"""
+
+
+@pytest.fixture
+def suite() -> tuple[str, ...]:
+    """The arguments that run the suite, wherever it is installed."""
+    return ("--pyargs", "pytest_nki_pool.conformance")
+
+
+@pytest.fixture
+def right_kernel(pytester: pytest.Pytester) -> str:
+    """A kernel file that conforms, as a value of --nki-kernel."""
+    return f"{pytester.makepyfile(pool=_RIGHT).name}:avgpool"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("BACKEND", "TARGET", "PLATFORM", "KERNEL", "TIER", "CHECK", "CASE", "SEED"):
+        monkeypatch.delenv(f"NKI_POOL_{name}", raising=False)
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
+    """Runs pytest in a fresh process in the test's folder."""
+
+    def runner(*args: str) -> pytest.RunResult:
+        return pytester.runpytest_subprocess("-p", "no:cacheprovider", *args)
+
+    return runner

@@ -1,0 +1,127 @@
+"""What was asked for and cannot be had ends the run at once: exit 4, one sentence, no traceback, under xdist too."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+class Error(NamedTuple):
+    """Arguments, environment and files that must be refused, and what the refusal must say."""
+
+    args: tuple[str, ...]
+    says: tuple[str, ...]
+    environment: Mapping[str, str] = {}
+    files: Mapping[str, str] = {}
+
+
+_UNMAPPABLE = "import neuronxcc.nki as nki\n\n\n@nki.jit\ndef pool(a, b, c, d):\n    return a\n"
+
+ERRORS = {
+    "backend unknown": Error(
+        ("--nki-backend=tf",), ("--nki-backend: 'tf' is not known; choose from baremetal, torch, jax, all",)
+    ),
+    "backend empty": Error(("--nki-backend=",), ("--nki-backend is empty; choose from baremetal, torch, jax, all",)),
+    "backend in environment": Error(
+        (), ("NKI_POOL_BACKEND: 'tf' is not known",), environment={"NKI_POOL_BACKEND": "tf"}
+    ),
+    "backend in ini": Error(
+        (), ("ini key nki_backend: 'tf' is not known",), files={"pytest.ini": "[pytest]\nnki_backend = tf\n"}
+    ),
+    "target unknown": Error(
+        ("--nki-target=gpu",), ("--nki-target: 'gpu' is not known; choose from auto, device, simulator, emulator",)
+    ),
+    "no device": Error(("--nki-target=device",), ("--nki-target: target device: no Neuron device", "/dev/neuron")),
+    "no simulator": Error(
+        ("--nki-target=simulator",),
+        ("--nki-target: target simulator: no Neuron SDK", "nki (0.3 or newer)", "placeholders"),
+    ),
+    "platform unknown": Error(
+        ("--nki-platform=trn9",),
+        ("--nki-platform: 'trn9' is not known; choose from trn1, trn1n, inf2, trn2, trn3, all",),
+    ),
+    "tier unknown": Error(
+        ("--nki-tier=quick",), ("--nki-tier: 'quick' is not known; choose from smoke, standard, full",)
+    ),
+    "check unknown": Error(
+        ("--nki-check=speed",), ("--nki-check: 'speed' is no check; choose from values, exactness",)
+    ),
+    "case malformed": Error(("--nki-case=c2h6w6",), ("--nki-case: ", "'c2h6w6'", "c128h56w56k2:bf16:normal:s17")),
+    "case with unknown family": Error(("--nki-case=c2h6w6k2:bf16:gauss:s1",), ("--nki-case: ", "gauss", "normal")),
+    "case with window above image": Error(("--nki-case=c2h6w6k7:fp32:ones",), ("--nki-case: ", "7", "min(H, W)")),
+    "seed": Error(("--nki-seed=-1",), ("--nki-seed: '-1' is no seed; give a whole number >= 0",)),
+    "kernel form": Error(("--nki-kernel=avgpool",), ("--nki-kernel: ", "'avgpool'", "package.module:function")),
+    "kernel file absent": Error(("--nki-kernel=nowhere.py:avgpool",), ("--nki-kernel: ", "nowhere.py")),
+    "kernel module absent": Error(("--nki-kernel=no_such_pkg.pool:avgpool",), ("--nki-kernel: ", "no_such_pkg")),
+    "kernel function absent": Error(
+        ("--nki-kernel=pool.py:avgpol",),
+        ("--nki-kernel: ", "avgpol", "avgpool"),
+        files={"pool.py": "def avgpool(x, k):\n    return x\n"},
+    ),
+    "kernel file raises": Error(
+        ("--nki-kernel=pool.py:avgpool",),
+        ("--nki-kernel: ", "ZeroDivisionError", "pool.py:1"),
+        files={"pool.py": "1 / 0\n"},
+    ),
+    "kernel signature": Error(
+        ("--nki-kernel=pool.py:pool",),
+        ("--nki-kernel: pool.py:pool: cannot tell", "(a, b, c, d)", 'KernelSpec("pool.py:pool", call=("x", "k"))'),
+        files={"pool.py": _UNMAPPABLE},
+    ),
+}
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+@pytest.mark.parametrize("name", ERRORS)
+def test_usage_error(
+    name: str,
+    workers: tuple[str, ...],
+    suite: tuple[str, ...],
+    run: Callable[..., pytest.RunResult],
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    error = ERRORS[name]
+    for variable, value in error.environment.items():
+        monkeypatch.setenv(variable, value)
+    for file, text in error.files.items():
+        (pytester.path / file).write_text(text)
+
+    result = run(*suite, *workers, *error.args)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    said = result.stderr.str()
+    for fragment in error.says:
+        assert fragment in said
+    assert "Traceback" not in said + result.stdout.str()
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+@pytest.mark.parametrize("framework", ["torch", "jax"])
+def test_backend_asked_for_and_not_installed(
+    framework: str,
+    workers: tuple[str, ...],
+    suite: tuple[str, ...],
+    run: Callable[..., pytest.RunResult],
+    pytester: pytest.Pytester,
+) -> None:
+    """The framework is hidden by a plugin that makes it impossible to find, as in an environment without it."""
+    pytester.makepyfile(
+        hide=f"""
+        import importlib.util
+        find_spec = importlib.util.find_spec
+        importlib.util.find_spec = lambda name, *rest: None if name == {framework!r} else find_spec(name, *rest)
+        """
+    )
+
+    result = run("-p", "hide", *suite, *workers, f"--nki-backend={framework}")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    expected = f"{framework} not installed; install with: pip install 'pytest-nki-pool[{framework}]'"
+    assert expected in result.stderr.str()
+    assert sys.executable not in result.stderr.str()

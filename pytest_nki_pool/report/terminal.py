@@ -28,14 +28,18 @@ def summary(verdicts: Sequence[Verdict]) -> str:
 
 
 def table(verdicts: Sequence[Verdict]) -> list[str]:
-    """Kernel x backend x generation: how many of each status, and the worst error in ulps."""
+    """Kernel x backend x generation: how many of each status, and the worst error.
+
+    The error is given in ulps of the output, and as a share of what the accuracy class allows: where sums cancel, an
+    error far inside the bound is many ulps of a result near zero.
+    """
     rows: dict[tuple[str, str, str], list[Verdict]] = defaultdict(list)
     for verdict in verdicts:
         identity = verdict.identity
         rows[identity.kernel, identity.backend, GENERATIONS[identity.platform]].append(verdict)
     statuses = [status for status in Status if any(verdict.finding.status is status for verdict in verdicts)]
-    head = ["kernel", "backend", "generation", *(status.value for status in statuses), "worst ulp"]
-    body = [[*key, *_counts(group, statuses), _worst(group)] for key, group in rows.items()]
+    head = ["kernel", "backend", "generation", *(status.value for status in statuses), "worst ulp", "of bound"]
+    body = [[*key, *_counts(group, statuses), *_worst(group)] for key, group in rows.items()]
     widths = [max(len(row[column]) for row in (head, *body)) for column in range(len(head))]
     return ["  ".join(_aligned(row, widths)).rstrip() for row in (head, *body)]
 
@@ -45,9 +49,10 @@ def _counts(verdicts: Sequence[Verdict], statuses: Sequence[Status]) -> list[str
     return [str(counts[status]) for status in statuses]
 
 
-def _worst(verdicts: Sequence[Verdict]) -> str:
-    errors = [verdict.finding.max_ulp for verdict in verdicts if verdict.finding.max_ulp is not None]
-    return f"{max(errors):g}" if errors else "-"
+def _worst(verdicts: Sequence[Verdict]) -> list[str]:
+    ulps = [verdict.finding.max_ulp for verdict in verdicts if verdict.finding.max_ulp is not None]
+    shares = [verdict.finding.share for verdict in verdicts if verdict.finding.share is not None]
+    return [f"{max(ulps):.3g}" if ulps else "-", f"{max(shares):.2f}" if shares else "-"]
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:

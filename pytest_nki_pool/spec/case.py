@@ -43,7 +43,7 @@ class Case:
 
     def __post_init__(self) -> None:
         if min(self.channels, self.pool) < 1 or self.pool > min(self.height, self.width):
-            raise CaseError(f"{self}: channels and pool size start at 1 and the pool fits into the image")
+            raise CaseError(f"{self}: channels and pool size start at 1, and the pool size is at most min(H, W)")
         if self.dtype not in DTYPES:
             raise CaseError(f"{self}: no dtype {self.dtype!r}; known: {', '.join(DTYPES)}")
         family = FAMILIES.get(self.family)
@@ -82,7 +82,7 @@ class Case:
         match = _TEXT.fullmatch(text)
         if match is None:
             raise CaseError(
-                f"{text!r} is no case; the form is {_FORM} with dtype one of {', '.join(DTYPES)} "
+                f"{text!r} is no case; the form is {_FORM}, such as c128h56w56k2:bf16:normal:s17, with dtype one of {', '.join(DTYPES)} "
                 f"and family one of {', '.join(FAMILIES)}"
             )
         *sizes, dtype, family, seed = match.groups()

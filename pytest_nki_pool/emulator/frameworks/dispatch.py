@@ -78,7 +78,7 @@ def launch_native(kernel: Callable[..., Any], args: Sequence[Any], kwargs: Mappi
     framework = _common_framework([*args, *kwargs.values()])
     function = getattr(kernel, "function", kernel)
     if framework == "numpy":
-        return emulator.launch(function, *args, **kwargs)
+        return emulator.launch(kernel, *args, **kwargs)
     bridge = _bridge(framework)
 
     def convert(value: Any) -> Any:
@@ -88,7 +88,7 @@ def launch_native(kernel: Callable[..., Any], args: Sequence[Any], kwargs: Mappi
         # A kernel may write its parameters, which must not reach an array that JAX promises never to change.
         return array if array.flags.writeable else array.copy()
 
-    result = emulator.launch(function, *map(convert, args), **{name: convert(value) for name, value in kwargs.items()})
+    result = emulator.launch(kernel, *map(convert, args), **{name: convert(value) for name, value in kwargs.items()})
     if result is None and framework == "jax":
         raise TypeError(
             f"kernel {getattr(function, '__name__', function)} returns nothing and JAX arrays cannot be written in "

@@ -82,8 +82,8 @@ class Case:
         match = _TEXT.fullmatch(text)
         if match is None:
             raise CaseError(
-                f"{text!r} is no case; the form is {_FORM}, such as c128h56w56k2:bf16:normal:s17, with dtype one of {', '.join(DTYPES)} "
-                f"and family one of {', '.join(FAMILIES)}"
+                f"{text!r} is no case; the form is {_FORM}, such as c128h56w56k2:bf16:normal:s17, "
+                f"with dtype one of {', '.join(DTYPES)} and family one of {', '.join(FAMILIES)}"
             )
         *sizes, dtype, family, seed = match.groups()
         channels, height, width, pool = map(int, sizes)

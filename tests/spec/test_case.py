@@ -28,7 +28,7 @@ def test_a_case_knows_both_shapes() -> None:
         ("c\u0663h5w7k2:fp32:ones", "the form is"),
         ("c3h5w7k2:fp64:ones", "no dtype 'fp64'; known: fp32, bf16, fp16"),
         ("c3h5w7k2:fp32:gaussian", "no data family 'gaussian'; known: ones, index"),
-        ("c3h5w7k6:fp32:ones", "the pool fits into the image"),
+        ("c3h5w7k6:fp32:ones", "the pool size is at most"),
         ("c0h5w7k2:fp32:ones", "the form is"),
         ("c3h5w7k2:fp32:ones:s1", "is not random and takes no seed"),
         ("c3h5w7k2:fp32:normal", "is random and needs a seed"),

@@ -111,7 +111,7 @@ def get_nc_version() -> nc_version:
     return nc_version(current_launch("get_nc_version").generation.number)
 
 
-def dma_copy(  # noqa: PLR0917  (NKI's signature)
+def dma_copy(
     dst: NkiTensor,
     src: NkiTensor,
     priority: int | None = None,
@@ -177,7 +177,7 @@ def memset(dst: NkiTensor, value: float, engine: engine = engine.unknown, name: 
     core.memset(target, check_fill(target, value, "memset"))
 
 
-def tensor_reduce(  # noqa: PLR0917  (NKI's signature)
+def tensor_reduce(
     dst: NkiTensor,
     op: object,
     data: NkiTensor,
@@ -205,7 +205,7 @@ def tensor_reduce(  # noqa: PLR0917  (NKI's signature)
     core.reduce(target, operation, source, axes, negate=negate)
 
 
-def tensor_tensor(  # noqa: PLR0917  (NKI's signature)
+def tensor_tensor(
     dst: NkiTensor,
     data1: NkiTensor,
     data2: NkiTensor,
@@ -231,7 +231,7 @@ def tensor_tensor(  # noqa: PLR0917  (NKI's signature)
     core.elementwise(target, alu_op(op, "op", api), a, b, api=api)
 
 
-def tensor_scalar(  # noqa: PLR0917  (NKI's signature)
+def tensor_scalar(
     dst: NkiTensor,
     data: NkiTensor,
     op0: object,
@@ -282,7 +282,7 @@ def reciprocal(dst: NkiTensor, data: NkiTensor, name: str | None = None) -> None
     core.chain(target, source, [("divide", 1.0, True)], api="reciprocal")
 
 
-def activation(  # noqa: PLR0917  (NKI's signature)
+def activation(
     dst: NkiTensor,
     op: object,
     data: NkiTensor,

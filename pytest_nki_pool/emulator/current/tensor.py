@@ -106,7 +106,7 @@ class NkiTensor:
     def __setitem__(self, key: object, value: object) -> NoReturn:
         raise unsupported("assignment to a subscript of a tensor", "nisa.tensor_copy, nisa.memset or nisa.dma_copy")
 
-    def ap(  # noqa: PLR0917  (NKI's signature)
+    def ap(
         self,
         pattern: Sequence[Sequence[int]],
         offset: int | None = None,

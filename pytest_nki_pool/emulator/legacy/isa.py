@@ -120,7 +120,7 @@ def tensor_tensor(
     return result
 
 
-def tensor_scalar(  # noqa: PLR0917  (NKI's signature)
+def tensor_scalar(
     data: Tile,
     op0: Any,
     operand0: Tile | float,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,11 +35,15 @@ def explain(judgement: Judgement, expected: Expected, x: np.ndarray) -> str:
         f"got       {judgement.got!r}",
         f"expected  {judgement.accepted}",
         f"exact     {judgement.exact!r} in {expected.dtype.name}, judged by accuracy class {expected.accuracy}",
-        f"worst     {judgement.max_ulp:g} ulp off, {judgement.share_of_bound:.3g} times what is allowed",
+        f"worst     {judgement.max_ulp:g} ulp off, {_share(judgement.share_of_bound)}",
         f"window    channel {channel}, rows {row * k}:{row * k + k}, columns {column * k}:{column * k + k}",
         *_values(window(x, k, judgement.index)),
     ]
     return "\n".join(lines)
+
+
+def _share(share: float) -> str:
+    return "where no error is allowed" if math.isinf(share) else f"{share:.3g} times what is allowed"
 
 
 def _values(values: np.ndarray) -> list[str]:

@@ -39,7 +39,7 @@ def table(verdicts: Sequence[Verdict]) -> list[str]:
         rows[identity.kernel, identity.backend, GENERATIONS[identity.platform]].append(verdict)
     statuses = [status for status in Status if any(verdict.finding.status is status for verdict in verdicts)]
     head = ["kernel", "backend", "generation", *(status.value for status in statuses), "worst ulp", "of bound"]
-    body = [[*key, *_counts(group, statuses), *_worst(group)] for key, group in rows.items()]
+    body = [[*key, *_counts(group, statuses), *_worst(group)] for key, group in sorted(rows.items())]
     widths = [max(len(row[column]) for row in (head, *body)) for column in range(len(head))]
     return ["  ".join(_aligned(row, widths)).rstrip() for row in (head, *body)]
 

@@ -55,7 +55,8 @@ def test_failure_is_real_output(folder: Path) -> None:
     shown = re.search(r"^```text\n(FAIL: .*?)^```$", README, re.MULTILINE | re.DOTALL)
     assert shown
 
-    result = _run("pytest --pyargs pytest_nki_pool.conformance --nki-kernel=pool.py:avgpool --nki-check=values --maxfail=1", folder)
+    suite = "pytest --pyargs pytest_nki_pool.conformance --nki-kernel=pool.py:avgpool"
+    result = _run(f"{suite} --nki-check=values --maxfail=1", folder)
 
     assert result.returncode == 1
     assert shown[1] in result.stdout

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from pytest_nki_pool.session import PoolSession
     from pytest_nki_pool.spec.kernel import KernelSpec
@@ -45,12 +45,17 @@ class Narrowing:
             if unknown:
                 raise _error(node, f"does not take {unknown}; it takes {', '.join(cls.__slots__)}")
             merged = {**mark.kwargs, **merged}
+        fault = _fault(merged) if merged else ""
+        if fault:
+            raise _error(node, fault)
         return cls(**merged)
 
 
 def parametrize(metafunc: pytest.Metafunc, session: PoolSession) -> None:
     """Give a test its parameters."""
     if not FIXTURES.intersection(metafunc.fixturenames):
+        # The mark may still be misspelt: it would narrow nothing, and nobody would notice.
+        Narrowing.of(metafunc.definition)
         return
     narrowing = Narrowing.of(metafunc.definition)
     if "nki_check" in metafunc.fixturenames:
@@ -74,45 +79,50 @@ def is_empty(item: pytest.Item) -> bool:
 
 
 def _values(metafunc: pytest.Metafunc, session: PoolSession, narrowing: Narrowing) -> dict[str, list[Any]]:
-    backends = _subset(metafunc, "backends", narrowing.backends, _all_backends(), session.backends)
+    wanted = _names(narrowing.backends)
     return {
         "nki_kernel": [narrowing.kernel] if narrowing.kernel else list(session.kernels),
-        "nki_backend": backends,
+        "nki_backend": [backend for backend in session.backends if not wanted or backend in wanted],
         "nki_device": list(session.settings.platforms),
-        "nki_case": _cases(metafunc, session, narrowing) if "nki_case" in metafunc.fixturenames else [],
+        "nki_case": _cases(session, narrowing) if "nki_case" in metafunc.fixturenames else [],
     }
 
 
-def _cases(metafunc: pytest.Metafunc, session: PoolSession, narrowing: Narrowing) -> list[Any]:
-    from pytest_nki_pool.checks import GROUPS
+def _cases(session: PoolSession, narrowing: Narrowing) -> list[Any]:
+    from pytest_nki_pool.checks import CHECKS
     from pytest_nki_pool.spec import corpus
-    from pytest_nki_pool.spec.dtypes import DTYPES
 
     settings = session.settings
-    tier = {case for group in GROUPS for case in corpus.cases(group, settings.tier, settings.seed)}
-    dtypes = _subset(metafunc, "dtypes", narrowing.dtypes, tuple(DTYPES), tuple(DTYPES))
-    cases = [case for case in session.cases or sorted(tier) if case.dtype in dtypes]
-    if narrowing.max_cases is None or len(cases) <= narrowing.max_cases:
-        return cases
-    if narrowing.max_cases < 1:
-        raise _error(metafunc.definition, f"max_cases must be at least 1, not {narrowing.max_cases}")
-    return [cases[i * len(cases) // narrowing.max_cases] for i in range(narrowing.max_cases)]
+    groups = {check.group for check in CHECKS.values() if not check.missing()}
+    tier = {case for group in groups for case in corpus.cases(group, settings.tier, settings.seed)}
+    wanted = _names(narrowing.dtypes)
+    cases = [case for case in session.cases or sorted(tier) if not wanted or case.dtype in wanted]
+    count = min(narrowing.max_cases or len(cases), len(cases))
+    return [cases[i * len(cases) // count] for i in range(count)]
 
 
-def _subset(
-    metafunc: pytest.Metafunc, name: str, wanted: Sequence[str] | str, known: Sequence[str], chosen: Sequence[str]
-) -> list[str]:
-    wanted = (wanted,) if isinstance(wanted, str) else tuple(wanted)
-    for value in wanted:
-        if value not in known:
-            raise _error(metafunc.definition, f"{name}: {value!r} is not known; choose from {', '.join(known)}")
-    return [value for value in chosen if not wanted or value in wanted]
+def _names(value: Collection[str] | str) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) and value else tuple(value)
 
 
-def _all_backends() -> tuple[str, ...]:
+def _fault(keywords: Mapping[str, Any]) -> str:
+    """What is wrong with the value of a keyword; empty when nothing is."""
+    from pytest_nki_pool.checks import GROUPS
     from pytest_nki_pool.options import BACKENDS
+    from pytest_nki_pool.spec.dtypes import DTYPES
+    from pytest_nki_pool.spec.kernel import KernelSpec
 
-    return BACKENDS
+    count, kernel = keywords.get("max_cases"), keywords.get("kernel")
+    if count is not None and (type(count) is not int or count < 1):
+        return f"max_cases: must be a whole number of at least 1, not {count!r}"
+    if kernel is not None and not isinstance(kernel, KernelSpec):
+        return f"kernel: must be a KernelSpec, not {kernel!r}"
+    for name, known in (("backends", BACKENDS), ("dtypes", tuple(DTYPES)), ("group", GROUPS)):
+        names = keywords.get(name, ())
+        for value in _names(names) if isinstance(names, (str, list, tuple, set, frozenset)) else (names,):
+            if value not in known:
+                return f"{name}: {value!r} is not known; choose from {', '.join(known)}"
+    return ""
 
 
 def _label(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -225,6 +226,6 @@ def _expand(values: tuple[str, ...], everything: tuple[str, ...]) -> tuple[str, 
 
 
 def _whole(text: str, source: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise pytest.UsageError(f"{source}: {text!r} is no seed; give a whole number >= 0")
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise pytest.UsageError(f"{source}: {text!r} is no seed; give a whole number >= 0 of at most 18 digits")
     return int(text)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import re
 import shlex
-from collections import Counter
 from functools import cached_property, partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ KEY = pytest.StashKey["PoolSession"]()
 VERDICT = pytest.StashKey["Verdict"]()
 
 _SUITE = "pytest_nki_pool.conformance"
+_HOOK = "the hook pytest_nki_pool_kernels"
 
 
 class PoolSession:
@@ -78,9 +79,10 @@ class PoolSession:
         from pytest_nki_pool.kernels import SPECS
         from pytest_nki_pool.spec.kernel import KernelSpec
 
-        hooked = [spec for specs in self._config.hook.pytest_nki_pool_kernels(config=self._config) for spec in specs]
-        known = {spec.target: spec for spec in (*SPECS, *hooked)}
-        named = [known.get(name, KernelSpec(name)) for name in self.settings.kernels]
+        hooked = self._hooked
+        known: dict[str, list[KernelSpec]] = {spec.target: [spec] for spec in SPECS}
+        known |= {spec.target: [other for other in hooked if other.target == spec.target] for spec in hooked}
+        named = [spec for name in self.settings.kernels for spec in known.get(name, [KernelSpec(name)])]
         return _distinct(named or hooked or SPECS)
 
     @cached_property
@@ -147,6 +149,18 @@ class PoolSession:
         flags = (shlex.quote(f"--nki-{name}={value}") for name, value in options.items())
         return " ".join((self.settings.rerun, *flags))
 
+    @cached_property
+    def _hooked(self) -> list[KernelSpec]:
+        """The kernels that plugins and conftest files name."""
+        from pytest_nki_pool.spec.kernel import KernelSpec
+
+        specs: list[KernelSpec] = []
+        for result in self._config.hook.pytest_nki_pool_kernels(config=self._config):
+            if not isinstance(result, (list, tuple)) or not all(isinstance(spec, KernelSpec) for spec in result):
+                raise pytest.UsageError(f"{_HOOK} returned {result!r}; it returns a list of KernelSpec")
+            specs += result
+        return specs
+
     def _validate_checks(self) -> None:
         if self.settings.checks:
             from pytest_nki_pool.checks import CHECKS, GROUPS
@@ -167,14 +181,15 @@ class PoolSession:
             _refuse_on(CaseError, lambda: self.cases, self.settings.sources["case"])
 
     def _validate_kernels(self) -> None:
-        from pytest_nki_pool.launch.errors import KernelSignatureError
+        if not (self.settings.kernels or self._hooked):
+            return
+        from pytest_nki_pool.launch.errors import KernelClaimError, KernelSignatureError
         from pytest_nki_pool.launch.load import KernelLoadError
 
-        for spec in self.kernels if self.settings.kernels else ():
+        source = self.settings.sources["kernel"] if self.settings.kernels else _HOOK
+        for spec in self.kernels:
             _refuse_on(
-                (KernelLoadError, KernelSignatureError),
-                partial(self.bench.kernel, spec),
-                self.settings.sources["kernel"],
+                (KernelLoadError, KernelSignatureError, KernelClaimError), partial(self.bench.kernel, spec), source
             )
 
 
@@ -192,12 +207,13 @@ def open_session(config: pytest.Config) -> PoolSession:
 
 
 def _rerun_prefix(config: pytest.Config) -> str:
-    """The start of a command that repeats this run: its paths as the user gave them, and how the plugin came in."""
-    given = [str(argument) for argument in config.invocation_params.args]
-    paths = [argument for argument in config.args if argument in given]
-    plugins = [f"-p {name}" for name in config.option.plugins or () if "nki_pool" in name]
-    pyargs = ["--pyargs"] if config.option.pyargs else []
-    return " ".join(["pytest", *plugins, *pyargs, *map(shlex.quote, paths)])
+    """The start of a command that repeats this run: its paths as the user gave them, and how plugins came in."""
+    option = config.option
+    plugins = [part for name in option.plugins or () if not name.startswith("no:") for part in ("-p", name)]
+    ini = ["-c", option.inifilename] if option.inifilename else []
+    pyargs = ["--pyargs"] if option.pyargs else []
+    paths = config.args if config.args_source is config.ArgsSource.ARGS else []
+    return shlex.join(["pytest", *plugins, *ini, *pyargs, *paths])
 
 
 def _is_suite(argument: str) -> bool:
@@ -215,17 +231,24 @@ def _is_suite(argument: str) -> bool:
 def _distinct(specs: Iterable[KernelSpec]) -> tuple[KernelSpec, ...]:
     """Give kernels of one name the name of their file as well, and a number where that is not enough."""
     specs = tuple(dict.fromkeys(specs))
-    names = Counter(spec.label for spec in specs)
-    labels = [spec.label if names[spec.label] == 1 else f"{_module(spec)}.{spec.label}" for spec in specs]
-    seen: Counter[str] = Counter()
+    short = [_plain(spec.label) for spec in specs]
+    labels = [
+        label if short.count(label) == 1 else _plain(f"{_module(spec)}.{label}")
+        for spec, label in zip(specs, short, strict=True)
+    ]
+    taken = {label for label in labels if labels.count(label) == 1}
     result = []
     for spec, label in zip(specs, labels, strict=True):
-        seen[label] += 1
-        numbered = label if labels.count(label) == 1 else f"{label}.{seen[label]}"
-        result.append(
-            dataclasses.replace(spec, name="".join(c if c.isalnum() or c in "_.-" else "_" for c in numbered))
-        )
+        numbered = (f"{label}.{number}" for number in count(1))
+        name = label if labels.count(label) == 1 else next(name for name in numbered if name not in taken)
+        taken.add(name)
+        result.append(dataclasses.replace(spec, name=name))
     return tuple(result)
+
+
+def _plain(label: str) -> str:
+    """The label in characters that pytest leaves as they are in the id of a test."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", label)
 
 
 def _module(spec: KernelSpec) -> str:

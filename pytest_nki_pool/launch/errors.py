@@ -14,6 +14,14 @@ class KernelSignatureError(Exception):
     """A kernel's parameters cannot be told apart as input, output and pool size."""
 
 
+class KernelClaimError(Exception):
+    """A kernel claims what no kernel can."""
+
+
+class KernelExitError(Exception):
+    """A kernel raised what ends a program or a test, such as `SystemExit`; neither may end the run."""
+
+
 #: A kernel that raises one of these is broken, or nobody can tell; it has not refused anything.
 _NO_REFUSAL = (
     NameError,
@@ -21,6 +29,7 @@ _NO_REFUSAL = (
     ImportError,
     MemoryError,
     RecursionError,
+    KernelExitError,
     ResultMismatch,
     UnsupportedByEmulator,
     UnsupportedByPath,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pytest_nki_pool.emulator.frameworks import jax as bridge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import numpy as np
 
@@ -27,4 +30,22 @@ class Path:
 
     def wrap(self, op: ArrayOp) -> Callable[..., Any]:
         """A function for `jit`, `vmap` and `grad`."""
-        return bridge.callback_op(op)
+        function = bridge.callback_op(op)
+
+        @functools.wraps(function)
+        def call(*args: Any) -> Any:
+            with _unlogged():
+                return function(*args)
+
+        return call
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Keep JAX from logging what a callback raised, traceback and all: the caller gets the exception itself."""
+    logger = logging.getLogger("jax._src.callback")
+    disabled, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = disabled

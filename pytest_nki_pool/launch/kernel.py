@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
 from pytest_nki_pool.emulator.frameworks.op import ArraySpec
-from pytest_nki_pool.launch.errors import KernelSignatureError
+from pytest_nki_pool.launch.errors import KernelClaimError, KernelSignatureError
+from pytest_nki_pool.spec.dtypes import DTYPES
+from pytest_nki_pool.spec.kernel import Accuracy, Ragged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,9 +79,11 @@ def bind(spec: KernelSpec, loaded: Loaded) -> Kernel:
     """Understand a kernel's parameters.
 
     Raises:
+        KernelClaimError: a capability has a value that it cannot have.
         KernelSignatureError: an average pool whose parameters cannot be mapped; the message holds a
             `KernelSpec` to paste.
     """
+    _check_claims(spec)
     if spec.out is not None:
         return Kernel(spec, loaded, ())
     call = spec.call or guess_call(loaded.parameters)
@@ -93,6 +97,19 @@ def bind(spec: KernelSpec, loaded: Loaded) -> Kernel:
             f'        return [KernelSpec("{spec.target}", call=("x", "k"))]  # one of "x", "out", "k" per parameter'
         )
     return Kernel(spec, loaded, call)
+
+
+def _check_claims(spec: KernelSpec) -> None:
+    claims = spec.capabilities
+    claimed = {"dtypes": claims.dtypes, "accuracy": (claims.accuracy,), "ragged": (claims.ragged,)}
+    allowed = {"dtypes": tuple(DTYPES), "accuracy": get_args(Accuracy), "ragged": get_args(Ragged)}
+    for name, values in claimed.items():
+        for value in values:
+            if value not in allowed[name]:
+                choice = ", ".join(allowed[name])
+                raise KernelClaimError(
+                    f"{spec.target}: it claims {name} {value!r}, which is not known; choose from {choice}"
+                )
 
 
 def guess_call(parameters: Sequence[str]) -> tuple[Role, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -83,7 +84,7 @@ class Launcher:
     def _operation(self, kinds: tuple[type, ...], args: tuple[Any, ...]) -> ArrayOp:
         arrays = sum(kind is np.ndarray for kind in kinds)
         return ArrayOp(
-            name="".join(c if c.isalnum() else "_" for c in f"{self.kernel.spec.label}_{self.platform}".lower()),
+            name=re.sub("[^a-z0-9]", "_", f"{self.kernel.spec.label}_{self.platform}".lower()),
             run=self.run,
             infer=self.kernel.infer,
             arrays=arrays,

@@ -117,8 +117,9 @@ def _locate(target: str, place: str, root: Path) -> Source:
         if place.endswith(".py"):
             return locate_file(root / Path(place).expanduser())
         return locate_module(place)
-    except ModuleNotFoundError as error:
-        raise KernelLoadError(f"{target}: {error}.") from None
+    except (ModuleNotFoundError, OSError, RuntimeError) as error:
+        # OSError: a name that no file can have; RuntimeError: the home of an unknown user.
+        raise KernelLoadError(f"{target}: {str(error).rstrip('.')}.") from None
 
 
 def _function(target: str, module: ModuleType, name: str, source: bytes) -> Callable[..., Any]:

@@ -53,7 +53,7 @@ class Recorder:
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Settle the exit code: green means that something ran, and that every case has a good verdict."""
-        if not session.config.option.collectonly:
+        if not _only_lists(session.config):
             concerned = self._session.settings.asked or self._tally.concerned
             self._decision = self._tally.decide(int(exitstatus), concerned=concerned)
             session.exitstatus = self._decision.exit_code
@@ -61,7 +61,7 @@ class Recorder:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print a short table; one line when quiet, nothing when very quiet."""
         verdicts = self._tally.verdicts
-        if verdicts and not terminalreporter.config.option.collectonly:
+        if verdicts and not _only_lists(terminalreporter.config):
             if terminalreporter.verbosity >= 0:
                 self._print_table(terminalreporter, verdicts)
             elif terminalreporter.verbosity == -1:
@@ -75,3 +75,9 @@ class Recorder:
             reporter.line(line)
         for name, reason in self._session.missing.items():
             reporter.line(f"not run: {name}: {reason}")
+
+
+def _only_lists(config: pytest.Config) -> bool:
+    """Whether pytest was asked to list tests or fixtures instead of running anything."""
+    option = config.option
+    return bool(option.collectonly or option.showfixtures or option.show_fixtures_per_test)

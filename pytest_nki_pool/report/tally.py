@@ -89,6 +89,6 @@ class Tally:
 
 def identity_of(nodeid: str) -> Identity | None:
     """The identity in a test's node id; None for a test that is no case of the suite."""
-    match = re.search(r"\[(.+)\]$", nodeid)
+    match = re.search(r"\[(.+)\](?:@\w+)?$", nodeid.rpartition("::")[2])
     identity = Identity.parse(match[1]) if match else None
     return identity if identity and identity.platform in GENERATIONS else None

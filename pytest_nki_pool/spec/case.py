@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -10,6 +11,11 @@ from pytest_nki_pool.spec.dtypes import DTYPES
 
 _FORM = "c<channels>h<height>w<width>k<pool>:<dtype>:<family>[:s<seed>]"
 _TEXT = re.compile(r"c([1-9]\d*)h([1-9]\d*)w([1-9]\d*)k([1-9]\d*):(\w+):(\w+)(?::s(0|[1-9]\d*))?", re.ASCII)
+
+#: Of one input: 8 GiB in fp32, of which a run holds several copies.
+_MOST_ELEMENTS = 2**31
+#: Of one number: more than any seed or size needs, few enough for every conversion.
+_MOST_DIGITS = 18
 
 
 class CaseError(ValueError):
@@ -44,6 +50,8 @@ class Case:
     def __post_init__(self) -> None:
         if min(self.channels, self.pool) < 1 or self.pool > min(self.height, self.width):
             raise CaseError(f"{self}: channels and pool size start at 1, and the pool size is at most min(H, W)")
+        if math.prod(self.shape) > _MOST_ELEMENTS:
+            raise CaseError(f"{self}: {math.prod(self.shape)} elements are more than a case may have, {_MOST_ELEMENTS}")
         if self.dtype not in DTYPES:
             raise CaseError(f"{self}: no dtype {self.dtype!r}; known: {', '.join(DTYPES)}")
         family = FAMILIES.get(self.family)
@@ -86,5 +94,7 @@ class Case:
                 f"with dtype one of {', '.join(DTYPES)} and family one of {', '.join(FAMILIES)}"
             )
         *sizes, dtype, family, seed = match.groups()
+        if max(map(len, (*sizes, seed or ""))) > _MOST_DIGITS:
+            raise CaseError(f"{text!r}: numbers have at most {_MOST_DIGITS} digits")
         channels, height, width, pool = map(int, sizes)
         return cls(channels, height, width, pool, dtype, family, None if seed is None else int(seed))

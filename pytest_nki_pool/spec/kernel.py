@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 Dialect = Literal["legacy", "current"]
 Convention = Literal["out_parameter", "returns"]
 Accuracy = Literal["fp32", "fp32_sum_cast", "native"]
+Ragged = Literal["floor", "reject"]
 Role = Literal["x", "out", "k"]
 
 #: Bytes of one SBUF partition on the smallest NeuronCore (v2); an eighth of it is an image that any kernel must take.
@@ -36,8 +37,11 @@ class Capabilities:
     dtypes: tuple[str, ...] = ("fp32", "bf16", "fp16")
     max_channels: int | None = 128
     max_image_bytes: int | Literal["undeclared"] | None = "undeclared"
-    ragged: Literal["floor", "reject"] = "floor"
+    ragged: Ragged = "floor"
     accuracy: Accuracy = "fp32"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dtypes", tuple(self.dtypes))
 
     def excludes(self, case: Case, itemsize: int) -> str:
         """Say why the claims do not cover a case; empty when they do.
@@ -80,6 +84,9 @@ class KernelSpec:
     call: tuple[Role, ...] = ()
     capabilities: Capabilities = field(default_factory=Capabilities)
     out: Callable[..., Any] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "call", tuple(self.call))
 
     @property
     def label(self) -> str:

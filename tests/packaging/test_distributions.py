@@ -1,51 +1,15 @@
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
-import sys
-import sysconfig
 import tarfile
-import venv
 import zipfile
-from pathlib import Path
 
-import pytest
-
-pytest.importorskip("setuptools", minversion="77", reason="the test extra has the build backend")
-
-REPOSITORY = Path(__file__).parents[2]
 #: Folder in the repository -> folder in a wheel.
 FOLDERS = {
     "pytest_nki_pool": "pytest_nki_pool",
     "conformance": "pytest_nki_pool/conformance",
     "kernels": "pytest_nki_pool/kernels",
 }
-
-
-@pytest.fixture(scope="session")
-def source(tmp_path_factory):
-    """A copy of the repository, in which no earlier build has left anything."""
-    source = tmp_path_factory.mktemp("source")
-    for folder in FOLDERS:
-        shutil.copytree(REPOSITORY / folder, source / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(REPOSITORY / file, source)
-    return source
-
-
-@pytest.fixture
-def build(source, tmp_path):
-    def build(kind):
-        """Build a wheel, an editable (wheel) or an sdist."""
-        target = tmp_path / "dist"
-        target.mkdir()
-        hook = f"from setuptools import build_meta; build_meta.build_{kind}({str(target)!r})"
-        done = subprocess.run([sys.executable, "-c", hook], cwd=source, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return next(target.iterdir())
-
-    return build
 
 
 def python_files(root):
@@ -116,30 +80,19 @@ def test_where():
 """
 
 
-def test_a_kernel_with_assert_loaded_from_a_wheel_is_not_rewritten(build, tmp_path):
-    output = run_pytest(environment(build("wheel"), tmp_path / "venv"), tmp_path)
+def test_a_kernel_with_assert_loaded_from_a_wheel_is_not_rewritten(installed, tmp_path):
+    output = run_pytest(installed, tmp_path)
 
     assert "4 passed" in output
-    assert f"kernels at {tmp_path / 'venv'}" in output
+    assert f"kernels at {installed.parents[1]}" in output
     assert "through AssertionRewritingHook" in output  # so it would be, had it been imported
 
 
-def test_a_kernel_with_assert_loaded_from_an_editable_install_is_not_rewritten(build, source, tmp_path):
-    output = run_pytest(environment(build("editable"), tmp_path / "venv"), tmp_path)
+def test_a_kernel_with_assert_loaded_from_an_editable_install_is_not_rewritten(editable, source, tmp_path):
+    output = run_pytest(editable, tmp_path)
 
     assert "4 passed" in output
     assert f"kernels at {source / 'kernels'}" in output
-
-
-def environment(wheel, folder):
-    """Make an environment that has the wheel, and for the rest what this one has; return its interpreter."""
-    venv.create(folder, symlinks=os.name != "nt")
-    python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
-    ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    packages = Path(subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True).stdout.strip())
-    shutil.unpack_archive(wheel, packages, "zip")
-    (packages / "borrowed.pth").write_text(sysconfig.get_path("purelib"))
-    return python
 
 
 def run_pytest(python, folder):

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+#: The module of the suite that has the fewest tests at any tier: it is the header that counts here.
+_SMALL = ("--pyargs", "pytest_nki_pool.conformance.test_foreign")
+
+
 class Setting(NamedTuple):
     """A value for the flag, one for the environment and one for the ini file, and how the header shows each."""
 
@@ -40,26 +44,25 @@ SETTINGS = {
 @pytest.mark.parametrize("name", SETTINGS)
 def test_precedence(
     name: str,
-    suite: tuple[str, ...],
-    run: Callable[..., pytest.RunResult],
+    run_here: Callable[..., pytest.RunResult],
     pytester: pytest.Pytester,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     setting = SETTINGS[name]
-    args = (*suite, "--collect-only", "-k", "nothing")
+    args = (*_SMALL, "--collect-only", "-k", "nothing")
     flag, environment, ini = setting.shown
     label = f"nki {name.ljust(8)}"
 
-    assert f"{label} {_default(name)}" in run(*args).stdout.str()
+    assert f"{label} {_default(name)}" in run_here(*args).stdout.str()
     pytester.makeini(f"[pytest]\nnki_{name} = {setting.ini}\n")
-    assert f"{label} {ini} [ini key nki_{name}]" in run(*args).stdout.str()
+    assert f"{label} {ini} [ini key nki_{name}]" in run_here(*args).stdout.str()
     monkeypatch.setenv(f"NKI_POOL_{name.upper()}", setting.environment)
-    assert f"{label} {environment} [NKI_POOL_{name.upper()}]" in run(*args).stdout.str()
-    assert f"{label} {flag} [--nki-{name}]" in run(*args, f"--nki-{name}={setting.flag}").stdout.str()
+    assert f"{label} {environment} [NKI_POOL_{name.upper()}]" in run_here(*args).stdout.str()
+    assert f"{label} {flag} [--nki-{name}]" in run_here(*args, f"--nki-{name}={setting.flag}").stdout.str()
 
 
-def test_the_last_flag_counts(suite: tuple[str, ...], run: Callable[..., pytest.RunResult]) -> None:
-    result = run(*suite, "--collect-only", "-k", "nothing", "--nki-tier=full", "--nki-tier=smoke")
+def test_the_last_flag_counts(run_here: Callable[..., pytest.RunResult]) -> None:
+    result = run_here(*_SMALL, "--collect-only", "-k", "nothing", "--nki-tier=full", "--nki-tier=smoke")
     assert "nki tier     smoke [--nki-tier]" in result.stdout.str()
 
 

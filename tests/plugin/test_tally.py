@@ -32,6 +32,13 @@ def test_identity_is_read_from_the_node_id() -> None:
 
 
 @pytest.mark.parametrize(
+    "nodeid", [f"folder[1]/{_NODE}", f"{_NODE}@group"], ids=["brackets in the path", "xdist group"]
+)
+def test_identity_is_read_whatever_stands_around_it(nodeid: str) -> None:
+    assert identity_of(nodeid) == _IDENTITY
+
+
+@pytest.mark.parametrize(
     "nodeid",
     ["x.py::test_x", "x.py::test_x[torch]", "x.py::test_x[a/b/c/d/e/f]", "x.py::test_x[values/k/torch/emulator/trn2]"],
 )

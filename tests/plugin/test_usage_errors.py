@@ -22,6 +22,22 @@ class Error(NamedTuple):
 
 _UNMAPPABLE = "import neuronxcc.nki as nki\n\n\n@nki.jit\ndef pool(a, b, c, d):\n    return a\n"
 
+_HOOK = """
+from pytest_nki_pool import Capabilities, KernelSpec
+
+
+def pytest_nki_pool_kernels(config):
+    return {result}
+"""
+_POOL = "def avgpool(x, k):\n    return x\n"
+
+
+def _hook(result: str, *says: str) -> Error:
+    """What a hook that returns this must lead to."""
+    files = {"conftest.py": _HOOK.format(result=result), "pool.py": _POOL}
+    return Error((), ("the hook pytest_nki_pool_kernels", *says), files=files)
+
+
 ERRORS = {
     "backend unknown": Error(
         ("--nki-backend=tf",), ("--nki-backend: 'tf' is not known; choose from baremetal, torch, jax, all",)
@@ -55,6 +71,31 @@ ERRORS = {
     "case with unknown family": Error(("--nki-case=c2h6w6k2:bf16:gauss:s1",), ("--nki-case: ", "gauss", "normal")),
     "case with window above image": Error(("--nki-case=c2h6w6k7:fp32:ones",), ("--nki-case: ", "7", "min(H, W)")),
     "seed": Error(("--nki-seed=-1",), ("--nki-seed: '-1' is no seed; give a whole number >= 0",)),
+    "seed of too many digits": Error(("--nki-seed=" + "9" * 5000,), ("--nki-seed: ", "at most 18 digits")),
+    "case of too many digits": Error(
+        (f"--nki-case=c{'9' * 5000}h6w6k2:fp32:ones",), ("--nki-case: ", "at most 18 digits")
+    ),
+    "case above any memory": Error(
+        ("--nki-case=c9h99999w99999k2:fp32:ones",), ("--nki-case: ", "89998200009 elements")
+    ),
+    "hook returns no list": _hook('KernelSpec("pool.py:avgpool")', " returned KernelSpec(", "a list of KernelSpec"),
+    "hook returns texts": _hook(
+        '["pool.py:avgpool"]', " returned ['pool.py:avgpool']; it returns a list of KernelSpec"
+    ),
+    "hook names no file": _hook('[KernelSpec("nowhere.py:avgpool")]', ": nowhere.py:avgpool: there is no file"),
+    "hook maps no parameter": _hook('[KernelSpec("pool.py:avgpool", call=("x", "kk"))]', "cannot tell which"),
+    "hook claims no dtype": _hook(
+        '[KernelSpec("pool.py:avgpool", capabilities=Capabilities(dtypes=["float32"]))]',
+        ": pool.py:avgpool: it claims dtypes 'float32', which is not known; choose from fp32, bf16, fp16",
+    ),
+    "hook claims no accuracy": _hook(
+        '[KernelSpec("pool.py:avgpool", capabilities=Capabilities(accuracy="exact"))]',
+        ": pool.py:avgpool: it claims accuracy 'exact', which is not known; choose from fp32, fp32_sum_cast, native",
+    ),
+    "home of nobody": Error(
+        ("--nki-kernel=~no-such-user/pool.py:avgpool",), ("--nki-kernel: ~no-such-user/pool.py:avgpool: ",)
+    ),
+    "file name too long": Error((f"--nki-kernel={'x' * 300}.py:avgpool",), ("--nki-kernel: xxx", "too long")),
     "kernel form": Error(("--nki-kernel=avgpool",), ("--nki-kernel: ", "'avgpool'", "package.module:function")),
     "kernel file absent": Error(("--nki-kernel=nowhere.py:avgpool",), ("--nki-kernel: ", "nowhere.py")),
     "kernel module absent": Error(("--nki-kernel=no_such_pkg.pool:avgpool",), ("--nki-kernel: ", "no_such_pkg")),
@@ -83,6 +124,7 @@ def test_usage_error(
     workers: tuple[str, ...],
     suite: tuple[str, ...],
     run: Callable[..., pytest.RunResult],
+    run_here: Callable[..., pytest.RunResult],
     pytester: pytest.Pytester,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -92,7 +134,7 @@ def test_usage_error(
     for file, text in error.files.items():
         (pytester.path / file).write_text(text)
 
-    result = run(*suite, *workers, *error.args)
+    result = (run if workers else run_here)(*suite, *workers, *error.args)
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     said = result.stderr.str()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_nki_pool import emulator
+from pytest_nki_pool.launch.errors import KernelExitError
 from pytest_nki_pool.spec.platforms import GENERATIONS
 
 if TYPE_CHECKING:
@@ -36,7 +37,13 @@ def executor(kernel: Kernel, platform: str) -> Callable[..., Any]:
 
     def execute(*args: Any) -> Any:
         positional, out = kernel.arrange(args)
-        result = emulator.launch(kernel.loaded.function, *positional, machine=machine, outputs=outputs)
+        try:
+            result = emulator.launch(kernel.loaded.function, *positional, machine=machine, outputs=outputs)
+        except (Exception, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            left = KernelExitError(f"{type(error).__name__}: {error}")
+            raise left.with_traceback(error.__traceback__) from error
         return result if out is None else out
 
     return execute

@@ -1,4 +1,4 @@
-"""`launch`: the door for everything that is no kernel."""
+"""`launch` and `measure`: the doors for everything that is no kernel."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import importlib
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+from pytest_nki_pool.emulator.core.cost import Cost, metered
 from pytest_nki_pool.emulator.core.errors import NKIError
 from pytest_nki_pool.emulator.core.kernel import Kernel
 from pytest_nki_pool.emulator.core.launch import Dialect, Machine, run
@@ -50,17 +51,43 @@ def launch(
         NKIError: the kernel breaks a rule of NKI or of the hardware.
         UnsupportedByEmulator: the kernel uses a part of NKI that the emulator does not have.
     """
-    plain, dialect = _look_through(kernel)
-    return run(plain, dialect, args, kwargs, machine=machine, outputs=outputs)  # type: ignore[no-any-return]
+    plain, dialect, grid = _look_through(kernel)
+    return run(plain, dialect, args, kwargs, machine=machine, outputs=outputs, grid=grid)  # type: ignore[no-any-return]
 
 
-def _look_through(kernel: Callable[..., Any]) -> tuple[Callable[..., Any], Dialect]:
+def measure(
+    kernel: Callable[..., Any],
+    *args: Any,
+    machine: Machine | None = None,
+    outputs: Sequence[str] | None = None,
+    **kwargs: Any,
+) -> Cost:
+    """Launch a kernel and say what the launch would cost on the hardware, by a model.
+
+    Args:
+        kernel: see `launch`, as everything below.
+        *args: arguments of the kernel.
+        machine: what is modelled; its generation decides the rates.
+        outputs: names of the parameters that the kernel writes.
+        **kwargs: more arguments of the kernel.
+
+    Raises:
+        NKIError: the kernel breaks a rule of NKI or of the hardware.
+        UnsupportedByEmulator: the kernel uses a part of NKI that the emulator does not have.
+    """
+    costs: list[Cost] = []
+    with metered(lambda _, cost: costs.append(cost)):
+        launch(kernel, *args, machine=machine, outputs=outputs, **kwargs)
+    return costs[0]
+
+
+def _look_through(kernel: Callable[..., Any]) -> tuple[Callable[..., Any], Dialect, tuple[int, ...]]:
     if isinstance(kernel, functools.partial):
-        plain, dialect = _look_through(kernel.func)
-        return functools.partial(plain, *kernel.args, **kernel.keywords), dialect
+        plain, dialect, grid = _look_through(kernel.func)
+        return functools.partial(plain, *kernel.args, **kernel.keywords), dialect, grid
     if isinstance(kernel, Kernel):
-        return kernel.function, kernel.dialect
-    return kernel, _dialect_module(_dialect_of(kernel)).DIALECT
+        return kernel.function, kernel.dialect, kernel.grid
+    return kernel, _dialect_module(_dialect_of(kernel)).DIALECT, ()
 
 
 def _dialect_module(name: str) -> Any:

@@ -7,18 +7,21 @@ import importlib.metadata
 import importlib.util
 import runpy
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING
 
 from pytest_nki_pool import emulator
+from pytest_nki_pool.emulator.core.cost import metered
 from pytest_nki_pool.emulator.frameworks.stand_ins import stand_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from pytest_nki_pool.emulator.core.cost import Cost
 
 #: Top-level names that are NKI itself.
 NKI = ("neuronxcc", "nki")
@@ -111,12 +114,13 @@ class _Finder(MetaPathFinder, Loader):
             module.__spec__ = spec.loader_state[1]
 
 
-def run_script(script: Path, arguments: Sequence[str]) -> None:
+def run_script(script: Path, arguments: Sequence[str], *, cost: bool = False) -> None:
     """Run a script as ``__main__`` with the emulator in place of what the Neuron SDK lacks on this machine.
 
     Args:
         script: the Python file.
         arguments: what the script finds in ``sys.argv[1:]``.
+        cost: whether to print to standard error what every launch would cost on the hardware.
 
     Raises:
         SystemExit: the script's own.
@@ -130,4 +134,9 @@ def run_script(script: Path, arguments: Sequence[str]) -> None:
         sys.argv = [str(script), *arguments]
         if not getattr(sys.flags, "safe_path", False):  # Python 3.11: python -P puts no folder first
             sys.path[0] = str(script.resolve().parent)
-        runpy.run_path(str(script), run_name="__main__")
+        with metered(_print_cost) if cost else nullcontext():
+            runpy.run_path(str(script), run_name="__main__")
+
+
+def _print_cost(name: str, cost: Cost) -> None:
+    print(cost.table(name), file=sys.stderr, flush=True)  # noqa: T201

@@ -40,9 +40,9 @@ class DynamicSlice:
     size: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # frozen, it takes three times as long to make, and every operation makes some
 class AccessPattern:
-    """A piece of a tensor.
+    """A piece of a tensor; never changed once it is made.
 
     Attributes:
         storage: the tensor.
@@ -78,7 +78,14 @@ class AccessPattern:
 
     def view(self) -> Array:
         """Strided view of the storage's memory."""
-        return self._view_of(self.storage.array, self.storage.bytes)
+        storage = self.storage
+        if self.is_whole():
+            return storage.array
+        if storage.pitch != storage.row:
+            if self._stays_in_partitions():
+                return self._pitched_view()
+            storage.thaw()
+        return self._view_of(storage.array, storage.bytes)
 
     def _view_of(self, array: Array, flat_bytes: Array) -> Array:
         if self.is_whole():
@@ -86,6 +93,32 @@ class AccessPattern:
         size = array.itemsize
         return np.ndarray(
             self.shape, array.dtype, flat_bytes, self.offset * size, tuple(stride * size for stride in self.strides)
+        )
+
+    def _stays_in_partitions(self) -> bool:
+        """Whether the first dimension alone goes from one partition to another."""
+        row = self.storage.row
+        if self.shape[0] > 1 and self.strides[0] not in (0, row):
+            return False
+        low = high = self.offset % row
+        for count, stride in zip(self.shape[1:], self.strides[1:], strict=True):
+            if stride < 0:
+                low += stride * (count - 1)
+            else:
+                high += stride * (count - 1)
+        return low >= 0 and high < row
+
+    def _pitched_view(self) -> Array:
+        storage = self.storage
+        size = storage.dtype.itemsize
+        partition, inside = divmod(self.offset, storage.row)
+        first = storage.pitch if self.strides[0] else 0
+        return np.ndarray(
+            self.shape,
+            storage.dtype,
+            storage.bytes,
+            storage.origin + (partition * storage.pitch + inside) * size,
+            (first * size, *(stride * size for stride in self.strides[1:])),
         )
 
     def covers(self) -> bool:
@@ -129,6 +162,7 @@ class AccessPattern:
             storage.defined = np.full(storage.size, storage.defined)
         flat = storage.defined
         self._view_of(flat.reshape(storage.shape), flat.view(np.uint8))[...] = defined
+        storage.defined = flat  # an alias under another dtype hands the map on
 
     def overlaps(self, other: AccessPattern) -> bool:
         """Whether two patterns share an element (exact)."""
@@ -269,10 +303,18 @@ def basic_selection(
         entries[at[0] : at[0] + 1] = gap
     else:
         entries += gap
-    return tuple(
+    selection = [
         _entry(entry, size, dim, name, negative=negative)
         for dim, (entry, size) in enumerate(zip(entries, shape, strict=True))
-    )
+    ]
+    # Bounds come last: what is out of bounds and nothing else, a mask may make legal.
+    for dim, (selected, size) in enumerate(zip(selection, shape, strict=True)):
+        low = high = selected if isinstance(selected, int) else selected.start
+        if isinstance(selected, Span):
+            high += (selected.count - 1) * selected.step
+        if low < 0 or high >= size:
+            raise out_of_bounds(name, dim, low, high, size)
+    return tuple(selection)
 
 
 def _entry(entry: object, size: int, dim: int, name: str, *, negative: bool) -> int | Span:
@@ -290,19 +332,15 @@ def _entry(entry: object, size: int, dim: int, name: str, *, negative: bool) -> 
         span = Span(_integer(entry.start, dim, name), entry.size)
     else:
         index = _integer(entry, dim, name)
-        index += size if negative and index < 0 else 0
-        if not 0 <= index < size:
-            raise out_of_bounds(name, dim, index, index, size)
-        return index
+        return index + size if negative and index < 0 else index
     if span.count < 1:
         raise NKIError(f"tensor `{name}`, dimension {dim}: the slice is empty; every access has at least one element")
-    last = span.start + (span.count - 1) * span.step
-    if span.start < 0 or last >= size:
-        raise out_of_bounds(name, dim, span.start, last, size)
     return span
 
 
 def _integer(value: object, dim: int, name: str) -> int:
+    if type(value) is int:
+        return value
     try:
         if not isinstance(value, (bool, np.bool_)):
             return operator.index(cast("SupportsIndex", value))

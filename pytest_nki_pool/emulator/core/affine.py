@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 
 from pytest_nki_pool.emulator.core.access import AccessPattern, out_of_bounds
-from pytest_nki_pool.emulator.core.errors import NKIError
+from pytest_nki_pool.emulator.core.errors import NKIError, kernel_operator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Axis = tuple[int, int]
 
 _ARANGE_CONDITION = "err_control_flow_condition_depending_on_arange"
+_MASK_EXPRESSION = "err_unsupported_expression_in_mask"
 
 
 class Index:
@@ -143,25 +144,65 @@ class Index:
     __ne__ = __eq__
     __hash__ = None  # type: ignore[assignment]
 
-    def _compare(self, other: object) -> Condition:
+    def _minus(self, other: object) -> Index:
         if not isinstance(other, (Index, int, np.integer)):
             raise NKIError(
-                f"an index expression compares with integers and index expressions, got {type(other).__name__}"
+                f"an index expression compares with integers and index expressions, got {type(other).__name__}",
+                _MASK_EXPRESSION,
             )
-        return Condition()
+        return self - other
 
-    __lt__ = __le__ = __gt__ = __ge__ = _compare
+    def __ge__(self, other: object) -> Condition:
+        return Condition((self._minus(other),))
+
+    def __gt__(self, other: object) -> Condition:
+        return Condition((self._minus(other) - 1,))
+
+    def __le__(self, other: object) -> Condition:
+        return Condition((-self._minus(other),))
+
+    def __lt__(self, other: object) -> Condition:
+        return Condition((-self._minus(other) - 1,))
 
 
 class Condition:
-    """A comparison of index expressions: good as a mask, never as a truth value."""
+    """A conjunction of comparisons of index expressions: good as a mask, never as a truth value.
 
-    __slots__ = ()
+    Attributes:
+        terms: index expressions that are all at least 0 where the condition holds.
+    """
+
+    __slots__ = ("terms",)
+    __array_ufunc__ = None
+
+    def __init__(self, terms: tuple[Index, ...]) -> None:
+        self.terms = terms
 
     def __and__(self, other: object) -> Condition:
-        return self
+        if isinstance(other, Condition):
+            return Condition(self.terms + other.terms)
+        if isinstance(other, (bool, np.bool_)):
+            return self if other else Condition((*self.terms, Index(-1)))
+        raise NKIError(
+            f"a mask combines comparisons of index expressions with `&`, got {type(other).__name__}", _MASK_EXPRESSION
+        )
+
+    __rand__ = __and__
+
+    def _unsupported(self, *_: object) -> NoReturn:
+        raise NKIError(
+            "a mask is a conjunction: combine comparisons of index expressions with `&` only", _MASK_EXPRESSION
+        )
+
+    __or__ = __ror__ = __xor__ = __rxor__ = __invert__ = _unsupported
 
     def __bool__(self) -> NoReturn:
+        operator = kernel_operator()
+        if operator:
+            raise NKIError(
+                f"the truth value of a mask is ambiguous, and `{operator}` needs one; combine comparisons with `&`",
+                "err_ambiguous_tensor_truth_value",
+            )
         raise NKIError(
             "a comparison of index expressions has no truth value: control flow cannot depend on an index or loop "
             "variable; combine masks with `&`, or use nl.static_range",

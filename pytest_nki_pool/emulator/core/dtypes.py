@@ -17,6 +17,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 DType = np.dtype[Any]
 
 FLOAT32 = np.dtype(np.float32)
+_FLOAT16 = np.dtype(np.float16)
 
 #: Name -> dtype, for all dtypes of any generation. `float8_e4m3` is the IEEE-like one with maximum 240.
 DTYPES: Mapping[str, DType] = MappingProxyType(
@@ -48,13 +49,13 @@ def dtype_of(spelling: object, what: str = "") -> DType:
     if isinstance(spelling, str) and spelling.removesuffix("_") in DTYPES:
         return DTYPES[spelling.removesuffix("_")]
     try:
-        dtype = np.dtype(spelling)  # type: ignore[call-overload]
+        dtype: DType | None = np.dtype(spelling) if isinstance(spelling, (str, type)) else None
     except TypeError:
         dtype = None
-    if spelling is None or dtype not in _NAMES:
+    if dtype is None or dtype not in _NAMES:
         named = f"{what}: dtype" if what else "dtype"
         raise NKIError(f"{named} {spelling!s} does not exist on a NeuronCore; use one of {', '.join(DTYPES)}")
-    return dtype  # type: ignore[no-any-return]
+    return dtype
 
 
 def name_of(dtype: DType) -> str:
@@ -79,9 +80,11 @@ def round_into(out: Array, values: Array) -> None:
     """
     if out.dtype.kind in "iu":
         limits = np.iinfo(out.dtype)
-        whole = np.rint(values.astype(np.float64))
+        whole = np.asarray(np.rint(values.astype(np.float64)))
         np.nan_to_num(whole, copy=False, nan=0.0, posinf=np.inf, neginf=-np.inf)
         np.copyto(out, np.clip(whole, limits.min, limits.max), casting="unsafe")
+    elif out.dtype == _FLOAT16 and out.size >= _MANY and out.shape == values.shape and _SMALLEST_FLOAT16 * _UNBIAS != 0:
+        _narrow_to_float16(out, values)
     else:
         np.copyto(out, values, casting="unsafe")
 
@@ -95,4 +98,73 @@ def round_to(values: Array, dtype: DType) -> Array:
 
 def as_float32(values: Array) -> Array:
     """Widen values to fp32, exactly (int32 beyond 2**24 rounds, as the engines do); no copy when they are fp32."""
-    return values if values.dtype == FLOAT32 else values.astype(FLOAT32)
+    if values.dtype == FLOAT32:
+        return values
+    if values.dtype != _FLOAT16 or values.size < _MANY:
+        return values.astype(FLOAT32)
+    wide = np.empty(values.shape, FLOAT32)
+    widen_into(wide, values)
+    return wide
+
+
+def widen_into(out: Array, values: Array) -> None:
+    """Write values as fp32, see `as_float32`.
+
+    Args:
+        out: fp32 destination of the shape of `values`.
+        values: values of any dtype.
+    """
+    if values.dtype == _FLOAT16 and values.size >= _MANY and _SMALLEST_FLOAT32 * _REBIAS != 0:
+        _widen_float16(out, values)
+    else:
+        np.copyto(out, values, casting="unsafe")
+
+
+#: From this many elements on, whole-array integer operations beat NumPy's cast of fp16, which goes one by one.
+_MANY = 4096
+_SMALLEST_FLOAT32 = np.float32(2.0**-149)
+_SMALLEST_FLOAT16 = np.float32(2.0**-24)
+#: Difference of the exponent biases of fp32 (127) and fp16 (15), as a factor.
+_REBIAS = np.float32(2.0**112)
+_UNBIAS = np.float32(2.0**-112)
+
+
+def _widen_float16(out: Array, values: Array) -> None:
+    """Widen fp16 by moving its fields to their places in fp32 and correcting the exponent.
+
+    A subnormal becomes an fp32 subnormal on the way, so the processor must not flush those; `widen_into` asks it first.
+    """
+    bits = out.view(np.int32)
+    np.copyto(bits, values.view(np.int16))  # extends the sign to bits 16 to 31
+    np.left_shift(bits, 13, out=bits)
+    np.bitwise_and(bits, np.int32(-0x70000001), out=bits)  # keeps it at bit 31
+    np.multiply(out, _REBIAS, out=out)
+    # Infinity and NaN, whose exponent is all ones, are the largest patterns of either sign.
+    if values.view(np.int16).max() >= 0x7C00 or values.view(np.uint16).max() >= 0xFC00:
+        bits[np.abs(out) >= 2.0**16] |= 0x7F800000
+
+
+def _narrow_to_float16(out: Array, values: Array) -> None:
+    """Round fp32 to fp16 with whole-array operations, the reverse of `_widen_float16`.
+
+    Adding and subtracting 1.5 * 2**13 times a value's power of two leaves its 11 leading bits, rounded to nearest even;
+    below 2**-14 that power stays, as the steps of subnormals do. A subnormal of fp16 becomes one of fp32 on the way, so
+    the processor must not flush those; `round_into` asks it first.
+    """
+    bits = values.view(np.uint32)
+    scale = np.bitwise_and(bits, np.uint32(0x7F800000))
+    if scale.max() >= (127 + 16) << 23:  # beyond fp16, infinity or NaN
+        np.copyto(out, values, casting="unsafe")
+        return
+    np.maximum(scale, np.uint32((127 - 14) << 23), out=scale)
+    magic = scale.view(FLOAT32)
+    np.multiply(magic, np.float32(1.5 * 2**13), out=magic)
+    rounded = np.add(values, magic)
+    np.subtract(rounded, magic, out=rounded)
+    np.multiply(rounded, _UNBIAS, out=rounded)
+    fields = rounded.view(np.uint32)
+    np.right_shift(fields, np.uint32(13), out=fields)
+    np.right_shift(bits, np.uint32(16), out=scale)
+    np.bitwise_and(scale, np.uint32(0x8000), out=scale)  # the sign of the value: a rounded zero has lost it
+    np.bitwise_or(fields, scale, out=fields)
+    np.copyto(out.view(np.uint16), fields, casting="unsafe")

@@ -8,19 +8,19 @@ data. `api` names the NKI function in messages.
 from __future__ import annotations
 
 from math import prod
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pytest_nki_pool.emulator.core.access import AccessPattern
-from pytest_nki_pool.emulator.core.dtypes import FLOAT32, as_float32, round_into
+from pytest_nki_pool.emulator.core.alu import BINARY
+from pytest_nki_pool.emulator.core.dtypes import FLOAT32, as_float32, round_into, widen_into
 from pytest_nki_pool.emulator.core.errors import NKIError
 from pytest_nki_pool.emulator.core.rules import CHIP, DMA, check_buffer, check_compute, check_partitions
 from pytest_nki_pool.emulator.core.traffic import begin_write, read, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from typing import TypeAlias
 
     from pytest_nki_pool.emulator.core.dtypes import Array
@@ -28,23 +28,14 @@ if TYPE_CHECKING:
 
     Operand: TypeAlias = AccessPattern | float
 
-#: Binary operations of the vector engine by name.
-BINARY: Mapping[str, np.ufunc] = MappingProxyType(
-    {
-        "add": np.add,
-        "subtract": np.subtract,
-        "multiply": np.multiply,
-        "divide": np.divide,
-        "maximum": np.maximum,
-        "minimum": np.minimum,
-    }
-)
-
 #: Operations a reduction may use.
 REDUCTIONS = frozenset({"add", "subtract", "multiply", "maximum", "minimum"})
 
 #: Elements that are computed at a time: their fp32 values stay in the CPU's cache, and no operation holds a full copy.
-_BLOCK = 1 << 16
+_BLOCK = 1 << 17
+
+#: Elements from which on NumPy reduces a contiguous run faster than one slice after the other.
+_LONG_RUN = 64
 
 #: With fewer kept elements, one reduction call beats one call per slice.
 _FEW_KEPT = 2048
@@ -112,6 +103,11 @@ def _move(dst: AccessPattern, src: AccessPattern, api: str) -> None:
         dst.storage.share(source)
         dst.mark(defined)
         return
+    if _shares_rows(dst, src):
+        begin_write(dst)
+        dst.storage.share_rows(src.storage, src.offset, src.strides[0])
+        dst.mark(defined)
+        return
     target = write(dst)
     if target.dtype in {source.dtype, FLOAT32}:
         np.copyto(target, source, casting="unsafe")
@@ -119,6 +115,20 @@ def _move(dst: AccessPattern, src: AccessPattern, api: str) -> None:
         for rows in _blocks(dst, aliased=dst.storage is src.storage):
             round_into(target[rows], as_float32(source[rows]))
     dst.mark(defined)
+
+
+def _shares_rows(dst: AccessPattern, src: AccessPattern) -> bool:
+    """Whether a new tile can stand for frozen memory whose rows are contiguous and lie apart."""
+    storage = src.storage
+    return (
+        storage.frozen
+        and not storage.on_chip
+        and storage.dtype == dst.storage.dtype
+        and src.shape == dst.shape
+        and src.strides[0] >= dst.storage.row
+        and src.strides[1:] == dst.strides[1:]
+        and _is_whole_tile(dst)
+    )
 
 
 def _is_whole_tile(access: AccessPattern) -> bool:
@@ -149,6 +159,9 @@ def memset(dst: AccessPattern, value: float, *, api: str = "memset") -> None:
 
 def fill(dst: AccessPattern, value: float) -> None:
     """Fill any tensor with one value, rounded to its dtype."""
+    meter = dst.storage.launch.meter
+    if meter is not None:
+        meter.operand(dst, "dst", "memset")
     target = write(dst)
     if target.dtype.kind in "iu" and isinstance(value, (int, np.integer)):
         limits = np.iinfo(target.dtype)
@@ -215,8 +228,11 @@ def accumulate(values: Array, op: np.ufunc, axes: Sequence[int]) -> Array:
     """
     for axis in sorted(axes, key=lambda a: -abs(values.strides[a])):
         count = values.shape[axis]
-        if count > 16 and values.size // count < _FEW_KEPT:
-            values = op.reduce(values, axis=axis, keepdims=True)
+        if (count > 16 and values.size // count < _FEW_KEPT) or (count > 2 and _in_rows(values, axis)):
+            if op is np.add:  # from -0 on: the one value that leaves every first element as it is
+                values = np.add.reduce(values, axis=axis, keepdims=True, initial=-0.0)
+            else:
+                values = op.reduce(values, axis=axis, keepdims=True)
             continue
         shape = values.shape
         slices = values.transpose(axis, *range(axis), *range(axis + 1, len(shape)))
@@ -225,6 +241,16 @@ def accumulate(values: Array, op: np.ufunc, axes: Sequence[int]) -> Array:
             op(total, slices[i], out=total)
         values = total.reshape(*shape[:axis], 1, *shape[axis + 1 :])
     return values
+
+
+def _in_rows(values: Array, axis: int) -> bool:
+    """Whether an axis steps over contiguous runs that are long enough for one reduction call over all of them."""
+    run = 1
+    for count, stride in zip(reversed(values.shape[axis + 1 :]), reversed(values.strides[axis + 1 :]), strict=True):
+        if stride != run * values.itemsize:
+            break
+        run *= count
+    return run >= _LONG_RUN
 
 
 def _float32_rows(access: AccessPattern) -> Callable[[slice], Array]:
@@ -239,11 +265,16 @@ def _float32_rows(access: AccessPattern) -> Callable[[slice], Array]:
     if view.dtype == FLOAT32 or access.size * 2 < row * access.shape[0] or len(access.shape) <= len(storage.shape):
         return lambda rows: as_float32(view[rows])
     first, inside = divmod(access.offset, row)
-    matrix = storage.array.reshape(storage.shape[0], row)[first : first + access.shape[0]]
+    matrix = AccessPattern(storage, first * row, (access.shape[0], row), (row, 1)).view()
     strides = tuple(stride * FLOAT32.itemsize for stride in access.strides)
+    scratch: list[Array] = []  # one for all blocks: the first is the largest, and fresh memory is slow to touch
 
     def widened(rows: slice) -> Array:
-        block = matrix[rows].astype(FLOAT32)
+        values = matrix[rows]
+        if not scratch:
+            scratch.append(np.empty(values.shape, FLOAT32))
+        block = scratch[0][: len(values)]
+        widen_into(block, values)
         return np.ndarray((len(block), *access.shape[1:]), FLOAT32, block, inside * FLOAT32.itemsize, strides)
 
     return widened

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import linecache
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,10 +20,27 @@ def kernel_location() -> str:
     Returns:
         "path/file.py:line" of the innermost frame outside the emulator, or "" when there is none.
     """
+    return location_text(kernel_line())
+
+
+def kernel_line() -> tuple[str, int] | None:
+    """File and line of `kernel_location`, to be turned into text by `location_text` when it is needed."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_EMULATOR):
         frame = frame.f_back
-    return "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    return None if frame is None else (frame.f_code.co_filename, frame.f_lineno)
+
+
+def location_text(line: tuple[str, int] | None) -> str:
+    """Write a line of `kernel_line` as "path/file.py:line", or ""."""
+    return "" if line is None else f"{line[0]}:{line[1]}"
+
+
+def kernel_operator() -> str:
+    """Name the `and`, `or` or `not` on the kernel's source line that is being executed, or "" when there is none."""
+    path, _, line = kernel_location().rpartition(":")
+    found = re.search(r"\b(and|or|not)\b", linecache.getline(path, int(line))) if line.isdigit() else None
+    return found.group() if found else ""
 
 
 class NKIError(Exception):

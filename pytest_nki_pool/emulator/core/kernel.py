@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pytest_nki_pool.emulator.core.errors import UnsupportedByEmulator
+from pytest_nki_pool.emulator.core.errors import NKIError, UnsupportedByEmulator
 from pytest_nki_pool.emulator.core.launch import in_launch
 
 if TYPE_CHECKING:
@@ -22,16 +22,24 @@ class Kernel:
 
     Args:
         function: the plain function, or another kernel object, which is looked through.
+        grid: programs per dimension of the launch grid; () without one.
     """
 
     dialect: ClassVar[Dialect]
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], grid: tuple[int, ...] = ()) -> None:
         self.function: Callable[..., Any] = function.function if isinstance(function, Kernel) else function
+        self.grid = grid
         functools.update_wrapper(self, self.function, updated=())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102  (the class says it)
         if in_launch():
+            if self.grid:
+                raise NKIError(
+                    f"{self.function.__name__}: a kernel that another kernel calls has no launch grid of its own, got "
+                    f"{list(self.grid)}",
+                    "err_nested_kernel_with_spmd_grid",
+                )
             return self.function(*args, **kwargs)
         from pytest_nki_pool.emulator.frameworks.dispatch import launch_native  # noqa: PLC0415  (frameworks launch)
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import functools
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from pytest_nki_pool.emulator.core.cost import Meter, current_report
 from pytest_nki_pool.emulator.core.dtypes import dtype_of, name_of
-from pytest_nki_pool.emulator.core.errors import NKIError
+from pytest_nki_pool.emulator.core.errors import NKIError, UnsupportedByEmulator
 from pytest_nki_pool.emulator.core.generations import GENERATIONS, Generation
 from pytest_nki_pool.emulator.core.memory import Buffer, Ledger, Storage, check_shape
 from pytest_nki_pool.emulator.core.parameters import Parameters
+from pytest_nki_pool.emulator.core.programs import Programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from pytest_nki_pool.emulator.core.access import AccessPattern
     from pytest_nki_pool.emulator.core.dtypes import Array
     from pytest_nki_pool.emulator.core.regions import LoopRegions
+    from pytest_nki_pool.emulator.core.registers import Registers
 
 LoopOrder = Literal["forward", "reversed", "check"]
 _LOOP_ORDERS = ("forward", "reversed", "check")
@@ -33,6 +37,7 @@ class Machine:
     Attributes:
         generation: "gen2", "gen3" or "gen4", see `GENERATION_OF`.
         loop_order: order in which `affine_range` iterates; "check" launches forward and reversed and compares.
+        sdk: release of the Neuron SDK whose rules hold, such as "2.32"; None: the one that the dialect follows.
 
     Raises:
         ValueError: a value is not among these.
@@ -40,12 +45,16 @@ class Machine:
 
     generation: str = "gen3"
     loop_order: LoopOrder = "forward"
+    sdk: str | None = None
 
     def __post_init__(self) -> None:
         if self.generation not in GENERATIONS:
             raise ValueError(f"generation {self.generation!r}: use one of {', '.join(GENERATIONS)}")
         if self.loop_order not in _LOOP_ORDERS:
             raise ValueError(f"loop_order {self.loop_order!r}: use one of {', '.join(_LOOP_ORDERS)}")
+
+
+_DEFAULT_MACHINE = Machine()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,9 @@ class Dialect:
         immutable_inputs: whether a kernel may not write its parameters.
         output_buffers: where a returned tensor may live.
         mutable_parameters: names of a function's parameters that are declared mutable.
+        check_call: what the dialect checks before a launch.
+        sdks: SDK releases that the dialect has profiles for; the first one holds by default.
+        as_traced: gives a kernel function what NKI's tracer would check in its source.
     """
 
     name: str
@@ -67,6 +79,9 @@ class Dialect:
     immutable_inputs: bool
     output_buffers: frozenset[Buffer]
     mutable_parameters: Callable[[Callable[..., Any]], frozenset[str]] = lambda _: frozenset()
+    check_call: Callable[[Call, Machine], None] = lambda _call, _machine: None
+    sdks: tuple[str, ...] = ()
+    as_traced: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda function: function
 
 
 class Launch:
@@ -75,18 +90,33 @@ class Launch:
     Attributes:
         machine, generation, dialect: what is modelled.
         ledger: on-chip allocations.
-        loops: `affine_range` loops that are running, outermost first.
+        loops: what watches the accesses: the launch grid if there is one, then the `affine_range` loops that are
+            running, outermost first.
+        programs: the programs of the launch grid.
+        registers: reduction registers by engine.
+        shared: tensors that the kernel made in shared HBM.
+        meter: counts what is executed, None when nobody asks.
         active: False once the launch is over.
     """
 
-    __slots__ = ("_serial", "active", "dialect", "generation", "ledger", "loops", "machine")
+    __slots__ = (
+        "_serial", "active", "dialect", "generation", "ledger", "loops", "machine", "meter", "programs", "registers",
+        "shared",
+    )  # fmt: skip
 
-    def __init__(self, machine: Machine, dialect: Dialect) -> None:
+    def __init__(self, machine: Machine, dialect: Dialect, grid: tuple[int, ...] = ()) -> None:
         self.machine = machine
         self.dialect = dialect
         self.generation: Generation = GENERATIONS[machine.generation]
-        self.ledger = Ledger({Buffer.SBUF: self.generation.sbuf_bytes, Buffer.PSUM: self.generation.psum_bytes})
-        self.loops: list[LoopRegions] = []
+        self.ledger = Ledger(
+            {Buffer.SBUF: self.generation.sbuf_bytes, Buffer.PSUM: self.generation.psum_bytes},
+            {Buffer.PSUM: self.generation.psum_bank_bytes},
+        )
+        self.programs = Programs(grid)
+        self.registers: dict[str, Registers] = {}
+        self.loops: list[LoopRegions | Programs] = [self.programs] if self.programs.several else []
+        self.shared: list[Storage] = []
+        self.meter: Meter | None = None
         self.active = True
         self._serial = 0
 
@@ -114,7 +144,18 @@ class Launch:
         """
         what = f"tensor `{name}`" if name else "tensor"
         sizes = check_shape(shape, buffer, self.generation.partitions, what)
-        return Storage(self, sizes, self.check_dtype(dtype, what), buffer, name=name)
+        resolved = self.check_dtype(dtype, what)
+        if prod(sizes) * resolved.itemsize > self.generation.hbm_bytes:
+            raise NKIError(
+                f"out of {buffer}: {what} {list(sizes)} {name_of(resolved)} needs {prod(sizes) * resolved.itemsize} "
+                f"bytes; {self.generation.name} has {self.generation.hbm_bytes}"
+            )
+        make = functools.partial(Storage, self, sizes, resolved, buffer, name=name)
+        if buffer is not Buffer.SHARED_HBM:
+            return make()
+        storage = self.programs.shared(sizes, make)
+        self.shared.append(storage)
+        return storage
 
     def check_dtype(self, dtype: object, what: str) -> np.dtype[Any]:
         """Resolve a dtype and check that the generation has it.
@@ -166,6 +207,7 @@ class Call:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     outputs: frozenset[str] | None
+    grid: tuple[int, ...] = ()
 
     @classmethod
     def of(
@@ -175,6 +217,7 @@ class Call:
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
         outputs: Sequence[str] | None,
+        grid: tuple[int, ...] = (),
     ) -> Call:
         """Look through partial functions."""
         while isinstance(function, functools.partial):
@@ -182,7 +225,7 @@ class Call:
             function = function.func
         if not hasattr(function, "__code__"):
             raise NKIError(f"a kernel is a Python function, got {type(function).__name__}")
-        return cls(function, dialect, tuple(args), dict(kwargs), None if outputs is None else frozenset(outputs))
+        return cls(function, dialect, tuple(args), dict(kwargs), None if outputs is None else frozenset(outputs), grid)
 
     def arrays(self) -> list[Array]:
         """Arrays among the arguments."""
@@ -217,6 +260,7 @@ def run(
     *,
     machine: Machine | None = None,
     outputs: Sequence[str] | None = None,
+    grid: tuple[int, ...] = (),
 ) -> Any:
     """Launch a plain kernel function.
 
@@ -227,6 +271,7 @@ def run(
         kwargs: keyword arguments.
         machine: what is modelled.
         outputs: names of the parameters that the kernel writes, or None.
+        grid: programs per dimension of the launch grid; () without one.
 
     Returns:
         None, an array, or a tuple of arrays, as the kernel returns.
@@ -234,8 +279,11 @@ def run(
     Raises:
         NKIError: the kernel breaks a rule.
     """
-    machine = machine or Machine()
-    call = Call.of(function, dialect, args, kwargs, outputs)
+    machine = machine or _DEFAULT_MACHINE
+    call = Call.of(function, dialect, args, kwargs, outputs, grid)
+    if machine.sdk is not None and machine.sdk not in dialect.sdks:
+        raise UnsupportedByEmulator(f"SDK {machine.sdk}", dialect.name, ", ".join(dialect.sdks))
+    dialect.check_call(call, machine)
     if machine.loop_order == "check":
         return _run_both_ways(call, machine)
     return _run(call, machine)
@@ -262,15 +310,22 @@ def _arrays(result: Any) -> list[Array]:
 
 
 def _run(call: Call, machine: Machine) -> Any:
-    launch = Launch(machine, call.dialect)
+    launch = Launch(machine, call.dialect, call.grid)
     parameters = Parameters(launch, call)
     args = [parameters.wrap(name, value) for name, value in zip(call.names(), call.args, strict=True)]
     kwargs = {name: parameters.wrap(name, value) for name, value in call.kwargs.items()}
     parameters.check_names()
+    report = current_report()
+    if report is not None:
+        launch.meter = Meter(launch.generation)
     token = _CURRENT.set(launch)
     try:
         with np.errstate(all="ignore"):
-            return parameters.finish(call.function(*args, **kwargs))
+            result = parameters.finish(launch.programs.run(call.dialect.as_traced(call.function), args, kwargs))
     finally:
         launch.active = False
+        launch.shared.clear()  # they refer to the launch
         _CURRENT.reset(token)
+    if report is not None and launch.meter is not None:
+        report(call.function.__name__, launch.meter.cost(launch.ledger.peak))
+    return result

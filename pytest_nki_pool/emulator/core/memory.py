@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from enum import Enum
 from functools import partial
 from math import prod
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from pytest_nki_pool.emulator.core.access import contiguous_strides
 from pytest_nki_pool.emulator.core.dtypes import name_of
-from pytest_nki_pool.emulator.core.errors import NKIError, kernel_location
+from pytest_nki_pool.emulator.core.errors import NKIError, kernel_line, location_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pytest_nki_pool.emulator.core.dtypes import Array, DType
     from pytest_nki_pool.emulator.core.launch import Launch
@@ -30,6 +32,8 @@ class Buffer(str, Enum):
     SBUF = "sbuf"
     PSUM = "psum"
 
+    __hash__ = str.__hash__  # Enum's own is a Python function, and every check of an operand looks a buffer up
+
     def __str__(self) -> str:
         return self.value
 
@@ -41,16 +45,24 @@ OFF_CHIP = frozenset({Buffer.HBM, Buffer.PRIVATE_HBM, Buffer.SHARED_HBM})
 class Ledger:
     """Live on-chip allocations of one launch, in bytes per partition.
 
-    Every tile starts at partition 0, so the fullest partition holds a row of each live tile.
+    Every tile starts at partition 0, so the fullest partition holds a row of each live tile. A tile takes whole units,
+    which are banks in PSUM.
 
     Args:
         capacity: bytes of one partition of each on-chip buffer.
+        units: bytes that an allocation is a multiple of; 1 where not given.
+
+    Attributes:
+        used: bytes in use of each buffer.
+        peak: most bytes that were in use at a time.
     """
 
-    __slots__ = ("_capacity", "_live", "used")
+    __slots__ = ("_capacity", "_live", "_units", "peak", "used")
 
-    def __init__(self, capacity: dict[Buffer, int]) -> None:
+    def __init__(self, capacity: dict[Buffer, int], units: Mapping[Buffer, int] = MappingProxyType({})) -> None:
         self._capacity = capacity
+        self._units = units
+        self.peak = dict.fromkeys(capacity, 0)
         self._live: dict[int, tuple[Buffer, int, Callable[[], str]]] = {}
         self.used = dict.fromkeys(capacity, 0)
 
@@ -66,6 +78,8 @@ class Ledger:
         Raises:
             NKIError: it does not fit beside the live ones, which the message names.
         """
+        unit = self._units.get(buffer, 1)
+        row_bytes = -(-row_bytes // unit) * unit
         capacity = self._capacity[buffer]
         free = capacity - self.used[buffer]
         if row_bytes > free:
@@ -73,10 +87,12 @@ class Ledger:
             names = ", ".join(f"{what()}: {size} B" for size, what in held[:-9:-1])
             raise NKIError(
                 f"out of {buffer}: {describe()} needs {row_bytes} bytes per partition, {free} of {capacity} are free"
+                + (f" in banks of {unit}" if unit > 1 else "")
                 + (f"; held by {names}{' …' if len(held) > 8 else ''}" if held else "")
                 + "; use smaller tiles or let go of some"
             )
         self.used[buffer] += row_bytes
+        self.peak[buffer] = max(self.peak[buffer], self.used[buffer])
         self._live[serial] = (buffer, row_bytes, describe)
 
     def release(self, serial: int) -> None:
@@ -89,8 +105,10 @@ def _size(entry: tuple[int, object]) -> int:
     return entry[0]
 
 
-def _description(name: str, shape: tuple[int, ...], dtype: DType, buffer: Buffer, where: str = "") -> str:
-    made = f" (made at {where})" if where else ""
+def _description(
+    name: str, shape: tuple[int, ...], dtype: DType, buffer: Buffer, line: tuple[str, int] | None = None
+) -> str:
+    made = f" (made at {location_text(line)})" if line else ""
     return f"tensor `{name}` {list(shape)} {name_of(dtype)} in {buffer}{made}"
 
 
@@ -102,23 +120,26 @@ class Storage:
         shape, dtype, buffer: as declared; dimension 0 is the partition dimension on chip.
         strides: steps of the row-major order, in elements.
         row: elements of one partition.
-        array: C-contiguous values of `shape`.
-        bytes: the same memory as flat bytes, the base of every strided view.
+        array: values of `shape`; C-contiguous but for the distance of the partitions.
+        bytes: flat bytes that hold the values, the base of every strided view.
+        origin: where in `bytes` the values begin.
+        pitch: elements from one partition to the next in memory: `row`, but for a tile that shares memory.
         defined: True (all elements), False (none), or a flat bool map after a partial write.
         launch: the launch it belongs to.
         serial: its place in the order of allocations of the launch.
         frozen: whether nobody writes the memory: an immutable parameter's, or a tile's that shares it.
         written: whether anything was written to it.
         read: whether anything was read from it.
-        where: the kernel's line that made it, or that turned it into an output.
+        read_only: whether the caller's array refuses writes.
+        line: the kernel's line that made it, or that turned it into an output.
         parameter: None for an allocation of the kernel, else "input", "output", "mutable" or "either" (an output as
             soon as it is written).
     """
 
     __slots__ = (
-        "__weakref__", "_charged", "_named", "array", "buffer", "bytes", "defined", "dtype", "frozen",
-        "launch", "name", "on_chip", "parameter", "read", "row", "serial", "shape", "size", "strides", "where",
-        "written",
+        "__weakref__", "_bytes", "_charged", "_named", "array", "buffer", "defined", "dtype", "frozen", "launch",
+        "line", "name", "on_chip", "origin", "parameter", "pitch", "read", "read_only", "row", "serial", "shape",
+        "size", "strides", "written",
     )  # fmt: skip
 
     def __init__(
@@ -146,10 +167,10 @@ class Storage:
         self.on_chip = buffer in ON_CHIP
         self.parameter = parameter
         self.frozen = parameter in ("input", "either")
-        self.written = self.read = False
-        self.where = "" if parameter else kernel_location()
+        self.written = self.read = self.read_only = False
+        self.line = None if parameter else kernel_line()
         if self.on_chip:
-            describe = partial(_description, self.name, shape, dtype, buffer, self.where)
+            describe = partial(_description, self.name, shape, dtype, buffer, self.line)
             launch.ledger.charge(self.serial, buffer, self.row * dtype.itemsize, describe)
             self._charged = True
         self.defined: bool | Array = array is not None
@@ -158,11 +179,24 @@ class Storage:
     def adopt(self, array: Array) -> None:
         """Take a C-contiguous array of the storage's shape and dtype as the storage's memory."""
         self.array = array
-        self.bytes = array.reshape(-1).view(np.uint8)
+        self._bytes: Array | None = None
+        self.origin = 0
+        self.pitch = self.row
+
+    @property
+    def bytes(self) -> Array:  # noqa: D102  (the class says it)
+        if self._bytes is None:
+            self._bytes = self.array.reshape(-1).view(np.uint8)
+        return self._bytes
+
+    @property
+    def where(self) -> str:
+        """Text of `line`."""
+        return location_text(self.line)
 
     def become_output(self) -> None:
         """Turn a parameter that nothing was read from into an undefined output; the caller's array stays as it is."""
-        self.where = kernel_location()
+        self.line = kernel_line()
         self.defined = False
         self.frozen = False
         self.adopt(np.empty(self.shape, self.dtype))
@@ -172,6 +206,20 @@ class Storage:
         self.adopt(array.reshape(self.shape))
         self.frozen = True
 
+    def share_rows(self, source: Storage, offset: int, pitch: int) -> None:
+        """Hold rows of frozen memory until the first write.
+
+        Args:
+            source: the frozen tensor, of the same dtype.
+            offset: address of the first partition's row in it; every row is contiguous.
+            pitch: elements from one row to the next.
+        """
+        size = self.dtype.itemsize
+        steps = tuple(step * size for step in self.strides[1:])
+        self.adopt(np.ndarray(self.shape, self.dtype, source.bytes, offset * size, (pitch * size, *steps)))
+        self._bytes, self.origin, self.pitch = source.bytes, offset * size, pitch
+        self.frozen = True
+
     def thaw(self) -> None:
         """Get memory of its own before the first write."""
         self.adopt(self.array.copy())
@@ -179,7 +227,7 @@ class Storage:
 
     def describe(self) -> str:
         """Say which tensor this is: name, shape, dtype and buffer."""
-        return _description(self.name, self.shape, self.dtype, self.buffer, "" if self._named else self.where)
+        return _description(self.name, self.shape, self.dtype, self.buffer, None if self._named else self.line)
 
     def __del__(self) -> None:
         if self._charged and not sys.is_finalizing():
@@ -198,15 +246,19 @@ def check_shape(shape: Sequence[object], buffer: Buffer, partitions: int, what: 
     Raises:
         NKIError: a size is no positive integer, or an on-chip shape has under two dimensions or too many partitions.
     """
+    if not isinstance(shape, Iterable) or isinstance(shape, str):
+        raise NKIError(f"{what}: a shape is a tuple or list of static integers, got {shape!r}")
     sizes = tuple(shape)
+    plain = True
     for size in sizes:
         if type(size) is int and size > 0:
             continue
+        plain = False
         if not isinstance(size, (int, np.integer)) or isinstance(size, bool):
             raise NKIError(f"{what}: dimension sizes are static integers, got {size!r} in {sizes!r}")
         if size <= 0:
             raise NKIError(f"{what}: shape {list(sizes)} has a dimension of size {size}; every size is at least 1")
-    result = tuple(int(size) for size in sizes if isinstance(size, (int, np.integer)))
+    result = cast("tuple[int, ...]", sizes) if plain else tuple(map(int, cast("tuple[int, ...]", sizes)))
     if not result:
         raise NKIError(f"{what}: a tensor has at least one dimension")
     if buffer in ON_CHIP:

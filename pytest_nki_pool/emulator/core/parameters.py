@@ -34,14 +34,14 @@ class Parameters:
         self._tensors: list[tuple[Storage, Array]] = []
 
     def wrap(self, name: str, value: Any) -> Any:
-        """Make an HBM tensor of an array; any other argument passes unchanged.
+        """Make an HBM tensor of an array, also inside tuples, lists and dicts; anything else passes unchanged.
 
         Raises:
             NKIError: a shape or dtype that the generation does not have, or an output that shares an input's memory.
         """
         self._names.add(name)
         if not isinstance(value, np.ndarray):
-            return value
+            return self._wrap_parts(name, value)
         what = f"parameter `{name}`"
         dtype = self._launch.check_dtype(value.dtype, what)
         shape = check_shape(value.shape, Buffer.HBM, self._launch.generation.partitions, what)
@@ -49,8 +49,16 @@ class Parameters:
         role = self._role(name)
         storage = Storage(self._launch, shape, dtype, Buffer.HBM, name=name, array=array, parameter=role)
         storage.defined = role != "output"
+        storage.read_only = not value.flags.writeable
         self._tensors.append((storage, value))
         return self._dialect.wrap(AccessPattern.whole(storage))
+
+    def _wrap_parts(self, name: str, value: Any) -> Any:
+        if type(value) in (tuple, list):
+            return type(value)(self.wrap(f"{name}[{i}]", item) for i, item in enumerate(value))
+        if type(value) is dict:
+            return {key: self.wrap(f"{name}[{key!r}]", item) for key, item in value.items()}
+        return value
 
     def _role(self, name: str) -> str:
         outputs = self._call.outputs
@@ -141,10 +149,11 @@ class Parameters:
                 "err_tensor_output_not_written_to",
                 self._call.where(),
             )
-        if not returned or not self._dialect.immutable_inputs:
+        if not self._dialect.immutable_inputs:
             return
+        self._check_shared(returned)
         for storage in written:
-            if storage.parameter == "either":
+            if returned and storage.parameter == "either":
                 raise NKIError(
                     f"parameter {storage.describe()} is immutable in a kernel that returns its output, and was written",
                     "err_cannot_update_immutable_parameter",
@@ -155,6 +164,17 @@ class Parameters:
                     f"parameter {storage.describe()} was written and is not returned; return it",
                     "err_mutable_parameter_not_returned",
                     self._call.where(),
+                )
+
+    def _check_shared(self, returned: list[Storage]) -> None:
+        """Check that what was made in shared HBM is returned: it is the kernel's output ("NKI error manual")."""
+        for storage in self._launch.shared:
+            if storage not in returned:
+                raise NKIError(
+                    f"{storage.describe()} is an output, for it lives in shared_hbm, and is not returned; return it, "
+                    "or make scratch memory with buffer private_hbm",
+                    "err_tensor_output_not_written_to",
+                    storage.where,
                 )
 
     def _check_defined(self, access: AccessPattern) -> None:

@@ -6,28 +6,35 @@ compared with those of the other iterations; an overlap with a write in it is a 
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pytest_nki_pool.emulator.core.access import AccessPattern
 from pytest_nki_pool.emulator.core.errors import NKIError
 
 if TYPE_CHECKING:
-    from pytest_nki_pool.emulator.core.memory import Storage
+    from collections.abc import Mapping
 
 _Pattern = tuple[int, int, int, int, tuple[int, ...], tuple[int, ...]]
+
+#: Kind of access -> the kinds that it must not meet in another iteration. Sums of matrix products into PSUM may meet:
+#: TensorE adds them up in whatever order they come.
+_CONFLICTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"reads": ("writes", "sums"), "writes": ("writes", "reads", "sums"), "sums": ("writes", "reads")}
+)
+_PAST: Mapping[str, str] = MappingProxyType({"reads": "read", "writes": "wrote", "sums": "summed"})
 
 
 class LoopRegions:
     """Accesses of one running loop, per tensor that is older than the current iteration."""
 
-    __slots__ = ("_first_serial", "_iteration", "_iteration_serial", "_reads", "_writes", "name")
+    __slots__ = ("_first_serial", "_iteration", "_iteration_serial", "_known", "name")
 
     def __init__(self, name: str, serial: int) -> None:
         self.name = name
         self._first_serial = self._iteration_serial = serial
         self._iteration = -1
-        self._reads: dict[int, list[_Pattern]] = {}
-        self._writes: dict[int, list[_Pattern]] = {}
+        self._known: dict[str, dict[int, list[_Pattern]]] = {kind: {} for kind in _CONFLICTS}
 
     def begin_iteration(self, serial: int) -> None:
         """Start the next iteration; tensors numbered after `serial` are its own."""
@@ -40,9 +47,20 @@ class LoopRegions:
         Raises:
             NKIError: another iteration wrote what is accessed, or accessed what is written.
         """
+        if access.storage.serial <= self._iteration_serial:
+            self._record(access, "writes" if write else "reads")
+
+    def record_sum(self, access: AccessPattern) -> None:
+        """Record that a matrix product is added to an access in PSUM, and compare it with the other iterations.
+
+        Raises:
+            NKIError: another iteration read or wrote it otherwise.
+        """
+        if access.storage.serial <= self._iteration_serial:
+            self._record(access, "sums")
+
+    def _record(self, access: AccessPattern, kind: str) -> None:
         storage = access.storage
-        if storage.serial > self._iteration_serial:
-            return
         if storage.serial > self._first_serial:
             raise NKIError(
                 f"{storage.describe()} was created in an earlier iteration of {self.name}; "
@@ -50,30 +68,22 @@ class LoopRegions:
                 "err_local_variable_used_out_of_scope",
             )
         mine = (self._iteration, *access.bounds(), access.offset, access.shape, access.strides)
-        other = self._conflict(access, mine, self._writes)
-        if other is not None:
-            raise self._carried(storage, "writes" if write else "reads", other, "wrote")
-        other = self._conflict(access, mine, self._reads) if write else None
-        if other is not None:
-            raise self._carried(storage, "writes", other, "read")
-        known = (self._writes if write else self._reads).setdefault(storage.serial, [])
+        if self._iteration:
+            for other in _CONFLICTS[kind]:
+                self._compare(access, mine, kind, other)
+        known = self._known[kind].setdefault(storage.serial, [])
         if not known or known[-1] != mine:
             known.append(mine)
 
-    def _conflict(self, access: AccessPattern, mine: _Pattern, known: dict[int, list[_Pattern]]) -> int | None:
-        """Find another iteration that accessed an element of an access."""
+    def _compare(self, access: AccessPattern, mine: _Pattern, kind: str, other: str) -> None:
         storage = access.storage
-        for iteration, low, high, offset, shape, strides in known.get(storage.serial, ()):
+        for iteration, low, high, offset, shape, strides in self._known[other].get(storage.serial, ()):
             if iteration == mine[0] or high < mine[1] or mine[2] < low:
                 continue
             if access.overlaps(AccessPattern(storage, offset, shape, strides)):
-                return iteration
-        return None
-
-    def _carried(self, storage: Storage, verb: str, other: int, before: str) -> NKIError:
-        return NKIError(
-            f"iteration {self._iteration} of {self.name} {verb} elements of {storage.describe()} that iteration "
-            f"{other} {before}; iterations of affine_range must be independent: missing indices in the dst access, "
-            "or use sequential_range",
-            "err_unexpected_output_dependencies",
-        )
+                raise NKIError(
+                    f"iteration {self._iteration} of {self.name} {kind} elements of {storage.describe()} that "
+                    f"iteration {iteration} {_PAST[other]}; iterations of affine_range must be independent: missing "
+                    "indices in the dst access, or use sequential_range",
+                    "err_unexpected_output_dependencies",
+                )

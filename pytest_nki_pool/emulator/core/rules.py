@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Protocol
 
-from pytest_nki_pool.emulator.core.access import coalesce
+from pytest_nki_pool.emulator.core.access import AccessPattern, coalesce
 from pytest_nki_pool.emulator.core.errors import NKIError
-from pytest_nki_pool.emulator.core.generations import MAX_COUNT, MAX_FREE_DIMS, MAX_STRIDE
+from pytest_nki_pool.emulator.core.generations import (
+    MAX_COUNT,
+    MAX_FREE_DIMS,
+    MAX_PSUM_ELEMENTS,
+    MAX_SBUF_ELEMENTS,
+    MAX_STRIDE,
+)
 from pytest_nki_pool.emulator.core.memory import OFF_CHIP, ON_CHIP, Buffer
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
-    from pytest_nki_pool.emulator.core.access import AccessPattern
+    from pytest_nki_pool.emulator.core.memory import Storage
 
 HBM = OFF_CHIP
 CHIP = ON_CHIP
 DMA = OFF_CHIP | {Buffer.SBUF}
 
+#: Most elements per partition that one instruction reads or writes.
+MAX_ELEMENTS: Mapping[Buffer, int] = MappingProxyType({Buffer.SBUF: MAX_SBUF_ELEMENTS, Buffer.PSUM: MAX_PSUM_ELEMENTS})
 
-def check_buffer(access: AccessPattern, role: str, api: str, allowed: Collection[Buffer]) -> None:
+
+class Stored(Protocol):
+    """A piece of a tensor."""
+
+    @property
+    def storage(self) -> Storage:
+        """The tensor."""
+
+
+def check_buffer(access: Stored, role: str, api: str, allowed: Collection[Buffer]) -> None:
     """Check that an operand lives where the operation can reach it.
 
     Raises:
@@ -33,6 +51,9 @@ def check_buffer(access: AccessPattern, role: str, api: str, allowed: Collection
             f"but got a tile in '{buffer}' instead: {access.storage.describe()}.",
             "err_unsupported_memory",
         )
+    meter = access.storage.launch.meter
+    if meter is not None and isinstance(access, AccessPattern):
+        meter.operand(access, role, api)
 
 
 def check_partitions(access: AccessPattern, role: str, api: str, *, repeat: bool = False) -> None:
@@ -79,14 +100,14 @@ def check_compute(access: AccessPattern, role: str, api: str) -> None:
     """Check an operand of a compute instruction.
 
     Beside `check_partitions`: the start partition (more than 64 partitions: 0; 33 to 64: 0 or 64; up to 32: 0, 32, 64
-    or 96) and the limits of a free pattern (Trainium/Inferentia2 architecture guide; NKI programming guide, ISA access
-    patterns). DMA is exempt from both.
+    or 96), the elements per partition, and the limits of a free pattern (Trainium/Inferentia2 architecture guide; NKI
+    programming guide, ISA access patterns). DMA is exempt from these.
 
     Raises:
         NKIError: the engines cannot address it.
     """
     storage = access.storage
-    if storage.row <= MAX_STRIDE and access.is_whole():
+    if storage.row <= MAX_PSUM_ELEMENTS and access.is_whole():
         return
     check_partitions(access, role, api)
     count = access.shape[0]
@@ -98,11 +119,40 @@ def check_compute(access: AccessPattern, role: str, api: str) -> None:
             f"{storage.describe()}: a compute instruction on {count} partitions starts at a multiple of {quadrant}; "
             "move the data by DMA"
         )
+    elements, most = access.size // count, MAX_ELEMENTS[storage.buffer]
+    if elements > most:
+        raise NKIError(
+            f"{api} {role}: access {list(access.shape)} of {storage.describe()} has {elements} elements per partition; "
+            f"an instruction takes up to {most} of {storage.buffer}",
+            "err_size_of_dimension_exceed_arch_limit",
+        )
     free = [p for p in zip(access.shape[1:], access.strides[1:], strict=True) if p[0] > 1]
     if _exceeds(free):
         merged = coalesce(access.shape[1:], access.strides[1:])
         if _exceeds(merged):
             raise _too_large(free, access, f"{api} {role}")
+
+
+def check_bank(access: AccessPattern, role: str, api: str) -> None:
+    """Check that a PSUM access stays in one bank, as a matrix product must; a tile begins at a bank.
+
+    NeuronCore-v4 takes twice as many moving columns as a bank holds of fp32, and reaches into the next bank.
+
+    Raises:
+        NKIError: it does not (architecture guides, PSUM).
+    """
+    storage = access.storage
+    generation = storage.launch.generation
+    bank = generation.psum_bank_bytes // storage.dtype.itemsize
+    most = 1 if generation.number < 4 else 2
+    low = access.offset % storage.row
+    high = low + sum(stride * (count - 1) for count, stride in zip(access.shape[1:], access.strides[1:], strict=True))
+    if high // bank - low // bank >= most:
+        raise NKIError(
+            f"{api} {role}: elements [{low}, {high}] of each partition of {storage.describe()} lie in more than {most} "
+            f"PSUM banks of {bank} elements; TensorE writes no more at a time",
+            "err_size_of_dimension_exceed_arch_limit",
+        )
 
 
 def _exceeds(free: list[tuple[int, int]]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_nki_pool.emulator.core.errors import NKIError
+from pytest_nki_pool.emulator.core.regions import LoopRegions
 
 if TYPE_CHECKING:
     from pytest_nki_pool.emulator.core.access import AccessPattern
@@ -41,6 +42,27 @@ def write(access: AccessPattern) -> Array:
     return access.view()
 
 
+def accumulate(access: AccessPattern) -> Array:
+    """Strided view of a PSUM destination that a matrix product is added to.
+
+    Iterations of `affine_range` may add to the same elements ("NKI programming guide, affine_range").
+
+    Raises:
+        NKIError: the tensor belongs to a launch that is over, or a loop accesses it in another way.
+    """
+    storage = access.storage
+    launch = storage.launch
+    if not launch.active:
+        raise _stale(storage)
+    storage.read = storage.written = True
+    for loop in launch.loops:
+        if isinstance(loop, LoopRegions):
+            loop.record_sum(access)
+    if launch.meter is not None:
+        launch.meter.wrote(access)
+    return access.view()
+
+
 def begin_write(access: AccessPattern) -> None:
     """Check that a destination may be written and record that with the loops that watch.
 
@@ -56,6 +78,8 @@ def begin_write(access: AccessPattern) -> None:
     storage.written = True
     for loop in launch.loops:
         loop.record(access, write=True)
+    if launch.meter is not None:
+        launch.meter.wrote(access)
 
 
 def _stale(storage: Storage) -> NKIError:
@@ -72,7 +96,7 @@ def _begin_parameter_write(storage: Storage) -> None:
             "nl.ndarray(…, buffer=nl.shared_hbm) and return it, or annotate the parameter as mutable_tensor",
             "err_cannot_update_immutable_parameter",
         )
+    if storage.read_only:
+        raise NKIError(f"parameter {storage.describe()} is a read-only array; hand over a writable one")
     if storage.parameter == "either" and not storage.written:
         storage.become_output()
-    elif not storage.array.flags.writeable:
-        raise NKIError(f"parameter {storage.describe()} is a read-only array; hand over a writable one")

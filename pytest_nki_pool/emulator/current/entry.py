@@ -8,6 +8,7 @@ from pytest_nki_pool.emulator.core.errors import NKIError
 from pytest_nki_pool.emulator.core.kernel import Kernel as CoreKernel
 from pytest_nki_pool.emulator.core.launch import Dialect, run
 from pytest_nki_pool.emulator.core.memory import Buffer
+from pytest_nki_pool.emulator.current.arguments import check_call
 from pytest_nki_pool.emulator.current.missing import unsupported
 from pytest_nki_pool.emulator.current.tensor import NkiTensor, access_of
 
@@ -21,6 +22,8 @@ DIALECT = Dialect(
     unwrap=access_of,
     immutable_inputs=False,
     output_buffers=frozenset({Buffer.SHARED_HBM}),
+    check_call=check_call,
+    sdks=("2.32", "2.33"),
 )
 
 
@@ -32,15 +35,14 @@ class Kernel(CoreKernel):
     def __getitem__(self, cores: object) -> Kernel:
         """Choose the number of physical cores of a launch (LNC): `kernel[1]`.
 
+        With 2 cores the kernel runs as two programs that share the tensors in shared HBM.
+
         Raises:
             NKIError: neither 1 nor 2.
-            UnsupportedByEmulator: 2 cores.
         """
-        if cores not in (1, 2) or isinstance(cores, bool):
+        if type(cores) is not int or cores not in (1, 2):
             raise NKIError(f"kernel[{cores!r}]: a logical NeuronCore has 1 or 2 physical cores")
-        if cores == 2:
-            raise unsupported("kernel[2]", "kernel[1]")
-        return self
+        return Kernel(self.function, (cores,))
 
 
 def jit(fn: Callable[..., Any] | None = None, **options: object) -> Any:
@@ -70,9 +72,9 @@ def simulate(kernel: Callable[..., Any]) -> Callable[..., Any]:
     Args:
         kernel: what `jit` returned, or a plain function.
     """
-    function = kernel.function if isinstance(kernel, Kernel) else kernel
+    function, grid = (kernel.function, kernel.grid) if isinstance(kernel, Kernel) else (kernel, ())
 
     def launch(*args: Any, **kwargs: Any) -> Any:
-        return run(function, DIALECT, args, kwargs)
+        return run(function, DIALECT, args, kwargs, grid=grid)
 
     return launch

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 
+from pytest_nki_pool.emulator.core.alu import BINARY, FIRST_ONLY, UNARY
 from pytest_nki_pool.emulator.core.dtypes import FLOAT32, name_of
 from pytest_nki_pool.emulator.core.errors import NKIError
+from pytest_nki_pool.emulator.core.integers import BITWISE
+from pytest_nki_pool.emulator.core.launch import current_launch
 from pytest_nki_pool.emulator.core.memory import Buffer
 from pytest_nki_pool.emulator.current.missing import unsupported
-from pytest_nki_pool.emulator.current.tensor import access_of, describe, static_integers
+from pytest_nki_pool.emulator.current.patterns import static_integers
+from pytest_nki_pool.emulator.current.tensor import access_of, describe
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -22,21 +26,36 @@ Axes = Union[int, "Sequence[int]"]
 Scalar = float
 
 _CHIP = (Buffer.SBUF, Buffer.PSUM)
-_EXACT_INTEGERS = frozenset({"int32", "uint32"})
 
 #: NumPy functions that name an operation of the engines, as the simulator takes them.
 _NUMPY_OPS: Mapping[object, str] = MappingProxyType(
     {
-        np.add: "add",
-        np.subtract: "subtract",
-        np.multiply: "multiply",
-        np.divide: "divide",
-        np.maximum: "maximum",
-        np.minimum: "minimum",
         np.max: "maximum",
         np.min: "minimum",
+        np.abs: "abs",
+        **{ufunc: name for name, ufunc in BITWISE.items()},
+        **{getattr(np, name): name for name in BINARY if hasattr(np, name) and name not in FIRST_ONLY},
     }
 )
+
+#: NumPy functions that name a function of ScalarE.
+_NUMPY_FUNCTIONS: Mapping[object, str] = MappingProxyType(
+    {getattr(np, name): name for name in UNARY if isinstance(getattr(np, name, None), np.ufunc)}
+)
+
+#: Operations that simulate but do not compile (NKI release notes, known issues).
+_NOT_COMPILED: Mapping[str, str] = MappingProxyType(
+    {
+        "divide": "divide is not an operation of the engines; multiply by the reciprocal",
+        "mod": "mod is not an operation of the engines; compute the remainder on the host",
+        "fmod": "fmod is not an operation of the engines; compute the remainder on the host",
+    }
+)
+
+_FROM_GEN4 = frozenset({"abs_max", "abs_min"})
+
+#: Functions of `nki.language` that are no activation functions (NKI API common fields, activation functions).
+_NOT_ACTIVATIONS = frozenset({"negative", "ceil", "floor", "trunc", "logical_not", "tan", "cos"})
 
 
 def tensor(value: object, role: str, api: str) -> AccessPattern:
@@ -63,7 +82,7 @@ def on_chip(value: object, role: str, api: str) -> AccessPattern:
 
 
 def alu_op(op: object, role: str, api: str) -> str:
-    """Name of an operation of the engines.
+    """Name of an operation of VectorE or GpSimdE.
 
     Args:
         op: an operation of `nki.language`, or the NumPy function of that name.
@@ -71,16 +90,46 @@ def alu_op(op: object, role: str, api: str) -> str:
         api: NKI function in messages.
 
     Raises:
-        NKIError: no operation, or divide, which the engines do not have (NKI API common fields, ALU operators).
+        NKIError: no operation, one that the generation lacks, or divide and its kin, which the engines do not have (NKI
+            API common fields, ALU operators).
     """
-    name = getattr(op, "alu", None)
-    if name is None and callable(op):
-        name = _NUMPY_OPS.get(op)
-    if name is None:
+    name: str = getattr(op, "alu", None) or (_NUMPY_OPS.get(op) if callable(op) else None) or ""
+    if (name not in BINARY and name not in BITWISE) or getattr(op, "mean", False):
         raise NKIError(f"{api} {role} must be an operation such as nl.add, got {op!r}")
-    if name == "divide":
-        raise NKIError(f"{api} {role}: divide is not an operation of the engines; multiply by the reciprocal")
-    return str(name)
+    if name in _NOT_COMPILED:
+        raise NKIError(f"{api} {role}: {_NOT_COMPILED[name]}")
+    generation = current_launch(api).generation
+    if name in _FROM_GEN4 and generation.number < 4:
+        raise NKIError(f"{api} {role}: {name} needs NeuronCore-v4 or newer, got {generation.name}")
+    return name
+
+
+def arithmetic_op(op: object, role: str, api: str) -> str:
+    """Name of an operation of two values that computes in float32, see `alu_op`.
+
+    Raises:
+        NKIError: one of bit patterns, or of one value.
+    """
+    name = alu_op(op, role, api)
+    if name in BITWISE or name in FIRST_ONLY:
+        raise NKIError(f"{api} {role} must be an arithmetic operation of two values such as nl.add, got {name}")
+    return name
+
+
+def activation_op(op: object, api: str) -> str:
+    """Name of a function of ScalarE.
+
+    Args:
+        op: a function of `nki.language`, or the NumPy function of that name.
+        api: NKI function in messages.
+
+    Raises:
+        NKIError: no such function.
+    """
+    name: str = getattr(op, "act", None) or (_NUMPY_FUNCTIONS.get(op) if callable(op) else None) or ""
+    if name not in UNARY or name in _NOT_ACTIVATIONS:
+        raise NKIError(f"{api} op must be an activation function such as nl.exp or nl.copy, got {op!r}")
+    return name
 
 
 def trailing_axes(axis: Axes, access: AccessPattern, api: str) -> tuple[int, ...]:
@@ -126,17 +175,40 @@ def align(api: str, **operands: AccessPattern) -> list[AccessPattern]:
     raise unsupported(f"{api} on operands of shapes {[list(a.shape) for a in accesses]}", f"{api} on equal shapes")
 
 
-def column(value: object, role: str, api: str, partitions: int) -> AccessPattern | float:
-    """Resolve a per-partition operand: a number, or a (P, 1) tile of float32.
+def is_number(value: object) -> bool:
+    """Whether a value is a number that an instruction can hold."""
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+
+
+def whole_number(value: float, what: str) -> int:
+    """An operand of an operation on bit patterns.
+
+    Raises:
+        NKIError: it is no integer.
+    """
+    if not float(value).is_integer():
+        raise NKIError(f"{what} takes integers for an operation on bit patterns, got {value!r}")
+    return int(value)
+
+
+def column(value: Any, role: str, api: str, partitions: int, *, float32: bool = True) -> AccessPattern | float:
+    """Resolve a per-partition operand: a number, or a (P, 1) tile.
+
+    Args:
+        value: the operand.
+        role: argument in messages.
+        api: NKI function in messages.
+        partitions: P.
+        float32: whether a tile has to be float32.
 
     Raises:
         NKIError: anything else.
     """
-    if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
+    if is_number(value):
         return float(value)
     access = on_chip(value, role, api)
-    if access.shape != (partitions, 1) or access.storage.dtype != FLOAT32:
-        allowed = f"a number or a float32 tile of shape [{partitions}, 1]"
+    if access.shape != (partitions, 1) or (float32 and access.storage.dtype != FLOAT32):
+        allowed = f"a number or a {'float32 ' if float32 else ''}tile of shape [{partitions}, 1]"
         raise NKIError(f"{api} {role} must be {allowed}, got {describe(access)}")
     return access
 
@@ -150,17 +222,23 @@ def widen(access: AccessPattern | float, rank: int) -> AccessPattern | float:
 
 
 def check_pair(api: str, a: AccessPattern, b: AccessPattern) -> None:
-    """Check two tensor operands of one instruction.
+    """Check that two tensor operands of one instruction are not both in PSUM (NKI ISA, tensor_tensor).
 
     Raises:
-        NKIError: both in PSUM (NKI ISA, tensor_tensor).
-        UnsupportedByEmulator: 32-bit integers, which GpSimdE computes exactly.
+        NKIError: they are.
     """
     if a.storage.buffer is Buffer.PSUM and b.storage.buffer is Buffer.PSUM:
         raise NKIError(f"{api}: both operands are in psum, {describe(a)} and {describe(b)}; copy one to sbuf first")
-    names = {name_of(access.storage.dtype) for access in (a, b)}
-    if names <= _EXACT_INTEGERS:
-        raise unsupported(f"{api} on 32-bit integers", f"{api} on float32")
+
+
+def check_dtypes(api: str, role: str, access: AccessPattern, allowed: Collection[str]) -> None:
+    """Check that an operand has one of some dtypes.
+
+    Raises:
+        NKIError: it has another.
+    """
+    if name_of(access.storage.dtype) not in allowed:
+        raise NKIError(f"{api} {role} dtype must be one of {', '.join(allowed)}, got {describe(access)}")
 
 
 def check_fill(dst: AccessPattern, value: object, api: str) -> Scalar:

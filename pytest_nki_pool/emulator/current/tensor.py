@@ -5,8 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import numpy as np
-
+from pytest_nki_pool.emulator.core import engine
 from pytest_nki_pool.emulator.core.access import (
     AccessPattern,
     DynamicSlice,
@@ -16,9 +15,16 @@ from pytest_nki_pool.emulator.core.access import (
 )
 from pytest_nki_pool.emulator.core.dtypes import name_of
 from pytest_nki_pool.emulator.core.errors import NKIError
-from pytest_nki_pool.emulator.core.generations import MAX_COUNT, MAX_FREE_DIMS
+from pytest_nki_pool.emulator.core.reinterpret import alias, reinterpret
 from pytest_nki_pool.emulator.core.rules import check_partitions
 from pytest_nki_pool.emulator.current.missing import unsupported
+from pytest_nki_pool.emulator.current.patterns import (
+    Rearrangement,
+    ap_pairs,
+    check_partition_pair,
+    static_integer,
+    static_integers,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,8 +109,19 @@ class NkiTensor:
             selection = (Span(selection[0], 1), *selection[1:])
         return NkiTensor(_with_rank(access.take(selection)))
 
-    def __setitem__(self, key: object, value: object) -> NoReturn:
-        raise unsupported("assignment to a subscript of a tensor", "nisa.tensor_copy, nisa.memset or nisa.dma_copy")
+    def __setitem__(self, key: object, value: object) -> None:
+        target, source = self[key]._access, access_of(value)
+        if source is None:
+            raise unsupported(f"assignment of a {type(value).__name__} to a subscript of a tensor", "nisa.memset")
+        if source.shape != target.shape:
+            raise NKIError(
+                f"shape mismatch: value array of shape {list(source.shape)} could not be broadcast to indexing result "
+                f"of shape {list(target.shape)}: {describe(target)} = {describe(source)}; tiles do not broadcast"
+            )
+        if target.storage.on_chip and source.storage.on_chip:
+            engine.copy(target, source, api="assignment")
+        else:
+            engine.dma(target, source, api="assignment")
 
     def ap(
         self,
@@ -123,7 +140,7 @@ class NkiTensor:
             scalar_offset: not supported.
             vector_offset: not supported.
             indirect_dim: belongs to the two offsets.
-            dtype: not supported.
+            dtype: reads the storage as this dtype; step, count and offset are in its elements.
 
         Raises:
             NKIError: a pattern that the hardware cannot encode or that leaves the tensor; on chip, also one whose first
@@ -131,14 +148,16 @@ class NkiTensor:
         """
         if scalar_offset is not None or vector_offset is not None or indirect_dim != 0:
             raise unsupported("ap() with a dynamic offset", "ap(pattern, offset)")
+        storage, start = self._access.storage, self._access.offset
         if dtype is not None:
-            raise unsupported("ap() with a dtype", "ap(pattern, offset)")
-        storage = self._access.storage
-        pairs = _pairs(pattern, describe(self._access))
-        start = self._access.offset if offset is None else static_integer(offset, "offset of ap()")
+            start *= storage.dtype.itemsize
+            storage = alias(storage, storage.launch.check_dtype(dtype, "ap()"))
+            start //= storage.dtype.itemsize
+        pairs = ap_pairs(pattern, describe(self._access))
+        start = start if offset is None else static_integer(offset, "offset of ap()")
         access = AccessPattern(storage, start, tuple(count for _, count in pairs), tuple(step for step, _ in pairs))
         if storage.on_chip:
-            _check_partition_pair(access, pairs)
+            check_partition_pair(access, pairs)
         low, high = access.bounds()
         if low < 0 or high >= storage.size:
             raise NKIError(
@@ -169,9 +188,12 @@ class NkiTensor:
         return NkiTensor(_with_rank(view))
 
     def reshape_dim(self, dim: int, shape: Sequence[int]) -> NkiTensor:
-        """Split one dimension into several."""
+        """Split one dimension into several; one size may be -1, which stands for what is left."""
         at = self._dim(dim)
         sizes = static_integers(shape, "size in reshape_dim()")
+        if sizes.count(-1) == 1:
+            given = -prod(sizes)
+            sizes[sizes.index(-1)] = self.shape[at] // given if given > 0 else 0
         return self.reshape((*self.shape[:at], *sizes, *self.shape[at + 1 :]))
 
     def flatten_dims(self, start_dim: int, end_dim: int) -> NkiTensor:
@@ -192,13 +214,39 @@ class NkiTensor:
             )
         return NkiTensor(self._access.permute(order))
 
+    def rearrange(
+        self, src_pattern: object, dst_pattern: object, fixed_sizes: dict[str, int] | None = None
+    ) -> NkiTensor:
+        """Split, reorder and merge dimensions by name, as `reshape`, `permute` and `reshape`.
+
+        Args:
+            src_pattern: name of every dimension, or a tuple of the names that it splits into.
+            dst_pattern: the same names in the new order; a tuple merges.
+            fixed_sizes: sizes by name; one per split dimension may be left out.
+        """
+        plan = Rearrangement(src_pattern, dst_pattern, fixed_sizes, self.shape)
+        return self.reshape(plan.split).permute(plan.order).reshape(plan.merged)
+
+    def view(self, dtype: object) -> NkiTensor:
+        """Read the same bytes as another dtype; the last dimension shrinks or grows with the size of an element.
+
+        Raises:
+            NKIError: the last dimension is not contiguous or does not hold whole elements of the dtype.
+        """
+        access = self._access
+        return NkiTensor(reinterpret(access, access.storage.launch.check_dtype(dtype, "view()")))
+
+    reinterpret_cast = view
+
     def slice(self, dim: int, start: int, end: int, step: int = 1) -> NkiTensor:
         """Select `start:end:step` on one dimension."""
         at = self._dim(dim)
         return self[(slice(None),) * at + (slice(start, end, step),)]
 
-    def select(self, dim: int, index: int) -> NkiTensor:
+    def select(self, dim: int, index: int | NkiTensor) -> NkiTensor:
         """Select one index of a dimension."""
+        if isinstance(index, NkiTensor):
+            raise unsupported("NkiTensor.select by a tensor", "select by an integer")
         at = self._dim(dim)
         return self[(slice(None),) * at + (index,)]
 
@@ -229,11 +277,10 @@ class NkiTensor:
         return NkiTensor(AccessPattern(access.storage, access.offset, shape, strides))
 
     def is_contiguous(self) -> bool:
-        """Whether the elements lie one after the other."""
-        return all(
-            have == want or count == 1
-            for have, want, count in zip(self.strides, contiguous_strides(self.shape), self.shape, strict=True)
-        )
+        """Whether the elements lie one after the other; on chip, those of each partition."""
+        first = 1 if self._access.storage.on_chip else 0
+        steps = zip(self.strides, contiguous_strides(self.shape), self.shape, strict=True)
+        return all(have == want or count == 1 for have, want, count in list(steps)[first:])
 
     def is_indirect(self) -> bool:
         """Whether an address depends on data: never here."""
@@ -256,7 +303,7 @@ class NkiTensor:
         return at
 
 
-_MISSING = {"rearrange": "reshape and permute", "view": "", "vector_select": "", "indirect": ""}
+_MISSING = {"vector_select": "select", "indirect": "ap"}
 
 
 def access_of(value: Any) -> AccessPattern | None:
@@ -283,53 +330,8 @@ def ds(start: int, size: int) -> DynamicSlice:
     return DynamicSlice(start, count)
 
 
-def static_integer(value: object, what: str) -> int:
-    """An argument that has to be an integer which is known while the kernel is compiled.
-
-    Raises:
-        NKIError: it is none.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise NKIError(f"{what}: a static integer, got {value!r}")
-    return int(value)
-
-
-def static_integers(values: object, what: str) -> list[int]:
-    """An argument that has to be a sequence of such integers.
-
-    Raises:
-        NKIError: it is none.
-    """
-    if not isinstance(values, (tuple, list)):
-        raise NKIError(f"{what}: a tuple or a list of static integers, got {values!r}")
-    return [static_integer(value, what) for value in values]
-
-
 def _with_rank(access: AccessPattern) -> AccessPattern:
     """Append dimensions of size 1 up to the rank that indexing keeps: 2 on chip, 1 in HBM."""
     while len(access.shape) < (2 if access.storage.on_chip else 1):
         access = access.insert(len(access.shape))
     return access
-
-
-def _pairs(pattern: Sequence[Sequence[int]], what: str) -> list[list[int]]:
-    """Check the form of an `.ap` pattern and what an instruction can encode of it."""
-    if not isinstance(pattern, (tuple, list)):
-        raise NKIError(f"the pattern of ap() is a list of pairs [step, count], got {pattern!r} for {what}")
-    pairs = [static_integers(pair, "step and count of ap()") for pair in pattern]
-    if not 1 <= len(pairs) <= MAX_FREE_DIMS + 1 or any(len(pair) != 2 for pair in pairs):
-        raise NKIError(f"ap() takes 1 to {MAX_FREE_DIMS + 1} pairs [step, count], got {pairs} for {what}")
-    for step, count in pairs:
-        if not 1 <= count <= MAX_COUNT:
-            raise NKIError(f"ap() pair [{step}, {count}] of {what}: a count is 1 to {MAX_COUNT}")
-    return pairs
-
-
-def _check_partition_pair(access: AccessPattern, pairs: list[list[int]]) -> None:
-    storage = access.storage
-    row = prod(storage.shape[1:])
-    if access.strides[0] != row:
-        raise NKIError(
-            f"ap() pattern has invalid partition stride. Partition step {access.strides[0]} must equal tensor free "
-            f"dimension size {row}. Pattern: {pairs}, {storage.describe()}"
-        )

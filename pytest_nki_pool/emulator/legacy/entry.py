@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from types import GenericAlias
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pytest_nki_pool.emulator.core.cost import Cost, current_report, metered
+from pytest_nki_pool.emulator.core.dtypes import dtype_of
 from pytest_nki_pool.emulator.core.errors import NKIError
 from pytest_nki_pool.emulator.core.kernel import Kernel as CoreKernel
-from pytest_nki_pool.emulator.core.launch import run
-from pytest_nki_pool.emulator.legacy.tensor import DIALECT
+from pytest_nki_pool.emulator.core.launch import in_launch, run
+from pytest_nki_pool.emulator.legacy.dialect import DIALECT
+from pytest_nki_pool.emulator.legacy.grid import programs_of
+from pytest_nki_pool.emulator.legacy.indices import static_integer
+from pytest_nki_pool.emulator.legacy.latency import BenchmarkResult
+from pytest_nki_pool.emulator.legacy.typing import tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +28,45 @@ class Kernel(CoreKernel):
     """What the decorators of the legacy dialect return."""
 
     dialect = DIALECT
+
+    def __getitem__(self, grid: object) -> Kernel:
+        """Launch with a grid of programs: `kernel[2, 4](…)`."""
+        entries = grid if isinstance(grid, tuple) else (grid,)
+        return type(self)(self, tuple(programs_of(entry) for entry in entries))
+
+
+class BenchmarkKernel(Kernel):
+    """What `nki.benchmark` returns.
+
+    Attributes:
+        benchmark_result: modelled latency of the last launch.
+    """
+
+    benchmark_result: BenchmarkResult
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102  (the class says it)
+        if in_launch():
+            return super().__call__(*args, **kwargs)
+        outer = current_report()
+        costs: list[Cost] = []
+
+        def report(name: str, cost: Cost) -> None:
+            costs.append(cost)
+            if outer is not None:
+                outer(name, cost)
+
+        with metered(report):
+            result = super().__call__(*map(_array, args), **{name: _array(value) for name, value in kwargs.items()})
+        self.benchmark_result = BenchmarkResult.of(costs[-1])
+        return result
+
+
+def _array(value: Any) -> Any:
+    """Make an array where a benchmark is handed a type, `tensor[[128, 512], nl.bfloat16]`, instead of one."""
+    if isinstance(value, GenericAlias) and value.__origin__ is tensor and len(value.__args__) == 2:
+        shape, dtype = value.__args__
+        return np.zeros(shape, dtype_of(dtype))
+    return value
 
 
 def jit(func: Callable[..., Any] | None = None, mode: str = "auto", **_options: Any) -> Any:
@@ -44,6 +90,36 @@ def baremetal(kernel: Callable[..., Any] | None = None, **_options: Any) -> Any:
     return Kernel if kernel is None else Kernel(kernel)
 
 
+def trace(func: Callable[..., Any] | None = None, **_options: Any) -> Any:
+    """Make a kernel, as `jit` does (NKI of SDK 2.20)."""
+    return jit(func)
+
+
+def profile(func: Callable[..., Any] | None = None, **_options: Any) -> Any:
+    """Make a kernel; there is no device whose profile could be saved, so `working_directory` stays empty."""
+    return jit(func)
+
+
+def benchmark(kernel: Callable[..., Any] | None = None, *, warmup: int = 10, iters: int = 100, **_options: Any) -> Any:
+    """Make a kernel with a modelled latency; bare decorator, decorator with arguments, or wrapper.
+
+    Args:
+        kernel: the kernel function.
+        warmup: launches that a device would not count.
+        iters: launches that a device would count. The model is deterministic: the emulator launches once.
+        **_options: names of files to save, without effect here.
+
+    Returns:
+        A kernel with the attribute `benchmark_result`, see `BenchmarkResult`.
+
+    Raises:
+        NKIError: no launch would be counted.
+    """
+    if static_integer(iters, "nki.benchmark") < 1 or static_integer(warmup, "nki.benchmark") < 0:
+        raise NKIError(f"nki.benchmark: iters is at least 1 and warmup at least 0, got {iters} and {warmup}")
+    return BenchmarkKernel if kernel is None else BenchmarkKernel(kernel)
+
+
 def simulate_kernel(kernel: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Launch a kernel on NumPy arrays.
 
@@ -58,5 +134,6 @@ def simulate_kernel(kernel: Callable[..., Any], *args: Any, **kwargs: Any) -> An
     for value in (*args, *kwargs.values()):
         if hasattr(value, "__array__") and not isinstance(value, (np.ndarray, np.generic)):
             raise NKIError(f"nki.simulate_kernel takes NumPy arrays, got {type(value).__name__}; convert it")
+    grid = kernel.grid if isinstance(kernel, CoreKernel) else ()
     function = kernel.function if isinstance(kernel, CoreKernel) else kernel
-    return run(function, DIALECT, args, kwargs)
+    return run(function, DIALECT, args, kwargs, grid=grid)

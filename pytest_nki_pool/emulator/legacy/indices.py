@@ -6,12 +6,11 @@ import operator
 from typing import TYPE_CHECKING, NoReturn
 
 from pytest_nki_pool.emulator.core import affine
+from pytest_nki_pool.emulator.core.affine import Index
 from pytest_nki_pool.emulator.core.errors import NKIError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from pytest_nki_pool.emulator.core.affine import Index
 
 
 def arange(*bounds: int) -> Index:
@@ -56,20 +55,19 @@ class Grid:
 
 
 class _MGrid:
-    """`nl.mgrid[a:b, c:d, …]`."""
+    """`nl.mgrid[a:b, c:d, …]`: every index has the shape of the grid."""
 
     __slots__ = ()
 
     def __getitem__(self, key: object) -> Grid:
         slices = key if isinstance(key, tuple) else (key,)
-        rank = len(slices)
-        indices = []
-        for axis, entry in enumerate(slices):
+        lines = []
+        for entry in slices:
             if not isinstance(entry, slice) or entry.stop is None or entry.step is not None:
                 raise NKIError(f"nl.mgrid takes slices start:stop, got {entry!r}")
-            line = arange(0 if entry.start is None else entry.start, entry.stop)
-            indices.append(line[(None,) * axis + (slice(None),) + (None,) * (rank - axis - 1)])
-        return Grid(tuple(indices))
+            lines.append(arange(0 if entry.start is None else entry.start, entry.stop))
+        flat = [(0, line.shape[0]) for line in lines]
+        return Grid(tuple(Index(n.offset, (*flat[:at], *n.axes, *flat[at + 1 :])) for at, n in enumerate(lines)))
 
 
 mgrid = _MGrid()

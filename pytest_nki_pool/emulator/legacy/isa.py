@@ -5,20 +5,43 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import numpy as np
-
 from pytest_nki_pool.emulator.core import engine as core
+from pytest_nki_pool.emulator.core import integers
 from pytest_nki_pool.emulator.core.errors import NKIError, UnsupportedByEmulator
 from pytest_nki_pool.emulator.core.launch import current_launch
+from pytest_nki_pool.emulator.core.rules import DMA, check_buffer
 from pytest_nki_pool.emulator.legacy import language as nl
-from pytest_nki_pool.emulator.legacy import reductions
+from pytest_nki_pool.emulator.legacy.compute import fit_column, run
+from pytest_nki_pool.emulator.legacy.operations import alu_operation
+from pytest_nki_pool.emulator.legacy.patterns import affine_select, iota, tensor_copy_predicated
 from pytest_nki_pool.emulator.legacy.promotion import promote
 from pytest_nki_pool.emulator.legacy.reductions import free_axes, reduce_free
-from pytest_nki_pool.emulator.legacy.surface import missing, refuse_mask
-from pytest_nki_pool.emulator.legacy.tensor import Tile, as_tile, is_scalar, new_tile
+from pytest_nki_pool.emulator.legacy.scalar_engine import (
+    activation,
+    activation_reduce,
+    reciprocal,
+    reduce_cmd,
+    scalar_tensor_tensor,
+    tensor_scalar_reduce,
+    tensor_tensor_scan,
+)
+from pytest_nki_pool.emulator.legacy.surface import api as documented
+from pytest_nki_pool.emulator.legacy.surface import missing
+from pytest_nki_pool.emulator.legacy.tensor import Tile, as_tile, new_tile
+from pytest_nki_pool.emulator.legacy.tensor_engine import nc_matmul, nc_transpose, tensor_partition_reduce
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from pytest_nki_pool.emulator.core.access import AccessPattern
+
+__all__ = [
+    "activation", "activation_reduce", "affine_select", "dge_mode", "dma_copy", "engine", "get_nc_version",
+    "gpsimd_engine", "iota", "memset", "nc_matmul", "nc_transpose", "nc_version", "oob_mode", "reciprocal",
+    "reduce_cmd", "scalar_engine", "scalar_tensor_tensor", "sync_engine", "tensor_copy", "tensor_copy_predicated",
+    "tensor_engine", "tensor_partition_reduce", "tensor_reduce", "tensor_scalar", "tensor_scalar_reduce",
+    "tensor_tensor", "tensor_tensor_scan", "unknown_engine", "vector_engine",
+]  # fmt: skip
 
 
 class engine(Enum):  # noqa: N801  (NKI's name)
@@ -40,20 +63,28 @@ class nc_version(Enum):  # noqa: N801
     gen4 = 4
 
 
+class dge_mode(Enum):  # noqa: N801  (NKI's name)
+    """Who makes the descriptors of a DMA."""
+
+    none = 0
+    swdge = 1
+    hwdge = 2
+    unknown = 3
+
+
+class oob_mode(Enum):  # noqa: N801  (NKI's name)
+    """What an indirect DMA does with an index outside its tensor."""
+
+    error = 0
+    skip = 1
+
+
 unknown_engine = engine.unknown
 tensor_engine = engine.tensor
 scalar_engine = engine.scalar
 gpsimd_engine = engine.gpsimd
 vector_engine = engine.vector
-
-#: What an `op` argument may be, by the function given. Divide is no operation of the ALU.
-_OPERATIONS: tuple[tuple[str, tuple[Any, ...]], ...] = (
-    ("add", (np.add, nl.add)),
-    ("subtract", (np.subtract, nl.subtract)),
-    ("multiply", (np.multiply, nl.multiply)),
-    ("maximum", (np.maximum, np.max, nl.maximum, reductions.max)),
-    ("minimum", (np.minimum, np.min, nl.minimum, reductions.min)),
-)
+sync_engine = engine.sync
 
 
 def get_nc_version() -> nc_version:
@@ -61,6 +92,7 @@ def get_nc_version() -> nc_version:
     return nc_version(current_launch("get_nc_version").generation.number)
 
 
+@documented("nisa")
 def tensor_reduce(
     op: Any,
     data: Tile,
@@ -77,7 +109,7 @@ def tensor_reduce(
         op: add, subtract, multiply, maximum or minimum of NumPy or `nl`.
         data: on-chip tile.
         axis: the last axis, or the last several in ascending order.
-        mask: not emulated.
+        mask: condition on the elements that are computed.
         dtype: dtype of the result, else the input's.
         negate: negate the result.
         keepdims: keep reduced axes with size 1.
@@ -85,15 +117,24 @@ def tensor_reduce(
     Raises:
         NKIError: an operation or axes that the instruction does not take.
     """
-    tile = as_tile(data, "data", "nisa.tensor_reduce")
-    axes = free_axes(axis, tile, "nisa.tensor_reduce")
+    api = "nisa.tensor_reduce"
+    tile = as_tile(data, "data", api)
+    axes = free_axes(axis, tile, api)
     if axes != tuple(range(tile.ndim - len(axes), tile.ndim)):
-        raise NKIError(f"nisa.tensor_reduce: axes are the last ones of {tile!r}, got {axis!r}; use nl.sum for others")
+        raise NKIError(f"{api}: axes are the last ones of {tile!r}, got {axis!r}; use nl.sum for others")
     return reduce_free(
-        tile, _operation(op), axis, dtype=dtype, mask=mask, keepdims=keepdims, negate=negate, api="nisa.tensor_reduce"
+        tile,
+        alu_operation(op, "nisa.tensor_reduce"),
+        axis,
+        dtype=dtype,
+        mask=mask,
+        keepdims=keepdims,
+        negate=negate,
+        api="nisa.tensor_reduce",
     )
 
 
+@documented("nisa")
 def tensor_tensor(
     data1: Tile, data2: Tile, op: Any, *, dtype: object = None, mask: object = None, engine: engine = engine.unknown
 ) -> Tile:
@@ -103,7 +144,6 @@ def tensor_tensor(
         NKIError: operands that the instruction does not take.
     """
     api = "nisa.tensor_tensor"
-    refuse_mask(api, mask)
     a, b = as_tile(data1, "data1", api), as_tile(data2, "data2", api)
     buffers = (a.buffer, b.buffer)
     if buffers == (nl.psum, nl.psum) or (engine is gpsimd_engine and nl.psum in buffers):
@@ -116,10 +156,20 @@ def tensor_tensor(
     if a.shape != b.shape:
         raise NKIError(f"{api}: {a!r} and {b!r} have different free shapes; use nl functions to repeat dimensions")
     result = new_tile(a.shape, promote(a.dtype, b.dtype) if dtype is None else dtype)
-    core.elementwise(result.access, _operation(op), a.access, b.access, api=api)
-    return result
+    name = alu_operation(op, api)
+
+    def instruction(dst: AccessPattern, x: AccessPattern, y: AccessPattern) -> None:
+        if name in integers.BITWISE:
+            integers.bitwise(dst, x, [(name, y, False)], api=api)
+        elif engine in {gpsimd_engine, unknown_engine} and integers.is_exact(name, dst, x, y):
+            integers.exact(dst, name, x, y, api=api)
+        else:
+            core.elementwise(dst, name, x, y, api=api)
+
+    return run(api, result, (a, b), instruction, mask)
 
 
+@documented("nisa")
 def tensor_scalar(
     data: Tile,
     op0: Any,
@@ -144,39 +194,38 @@ def tensor_scalar(
         operand1: its operand.
         reverse1: compute `operand1 op1 (…)`.
         dtype: dtype of the result, else the input's.
-        mask: not emulated.
+        mask: condition on the elements that are computed.
         engine: engine that executes it.
 
     Raises:
         NKIError: operands or an operation that the instruction does not take.
     """
     api = "nisa.tensor_scalar"
-    refuse_mask(api, mask)
     tile = as_tile(data, "data", api)
     if (op1 is None) != (operand1 is None):
         raise NKIError(f"{api}: op1 and operand1 come together")
     if engine is gpsimd_engine and nl.psum in (tile.buffer, getattr(operand0, "buffer", None)):
         raise NKIError(f"{api}: {tile!r}: the GpSimd engine does not reach PSUM")
-    steps = [(_operation(op0), _scalar_operand(operand0, tile, "operand0"), reverse0)]
+    steps = [(alu_operation(op0, api), reverse0), *([] if op1 is None else [(alu_operation(op1, api), reverse1)])]
+    operands = [fit_column(operand0, tile, "operand0", api)]
     if op1 is not None:
-        steps.append((_operation(op1), _scalar_operand(operand1, tile, "operand1"), reverse1))
+        operands.append(fit_column(operand1, tile, "operand1", api))
+    kinds = {name in integers.BITWISE for name, _ in steps}
+    if len(kinds) > 1:
+        raise NKIError(f"{api}: op0 and op1 are both bitwise or both arithmetic, got {steps[0][0]} and {steps[1][0]}")
     result = new_tile(tile.shape, tile.dtype if dtype is None else dtype)
-    core.chain(result.access, tile.access, steps, api=api)
-    return result
+
+    def instruction(dst: AccessPattern, source: AccessPattern, *values: core.Operand) -> None:
+        chained = [(name, value, swap) for (name, swap), value in zip(steps, values, strict=True)]
+        if kinds == {True}:
+            integers.bitwise(dst, source, chained, api=api)  # type: ignore[arg-type]  # it checks its operands
+        else:
+            core.chain(dst, source, chained, api=api)
+
+    return run(api, result, (tile, *operands), instruction, mask)
 
 
-def _scalar_operand(operand: object, data: Tile, role: str) -> core.Operand:
-    if is_scalar(operand):
-        return operand  # type: ignore[return-value]
-    tile = as_tile(operand, role, "nisa.tensor_scalar")
-    if tile.shape != (data.shape[0], 1):
-        raise NKIError(f"nisa.tensor_scalar: {role} is a scalar or a tile of shape [{data.shape[0]}, 1], got {tile!r}")
-    fitted = tile.access
-    while len(fitted.shape) < data.ndim:
-        fitted = fitted.insert(1)
-    return fitted
-
-
+@documented("nisa")
 def tensor_copy(src: Tile, *, mask: object = None, dtype: object = None, engine: engine = engine.unknown) -> Tile:
     """Copy an on-chip tile into a new SBUF tile."""
     if engine is gpsimd_engine and as_tile(src, "src", "nisa.tensor_copy").buffer is nl.psum:
@@ -184,6 +233,7 @@ def tensor_copy(src: Tile, *, mask: object = None, dtype: object = None, engine:
     return nl.copy(src, mask=mask, dtype=dtype)
 
 
+@documented("nisa")
 def memset(
     shape: Sequence[Any], value: float, dtype: object, *, mask: object = None, engine: engine = engine.unknown
 ) -> Tile:
@@ -192,34 +242,33 @@ def memset(
     Raises:
         NKIError: an engine that cannot fill, see also `nl.full`.
     """
-    refuse_mask("nisa.memset", mask)
     if engine not in {unknown_engine, vector_engine, gpsimd_engine}:
         raise NKIError(f"nisa.memset runs on the vector or the GpSimd engine, got {engine}")
-    return nl.full(shape, value, dtype)
+    if mask is None:
+        return nl.full(shape, value, dtype)
+    return run("nisa.memset", nl.ndarray(shape, dtype), (), lambda dst: core.memset(dst, value), mask)
 
 
-def dma_copy(*, dst: Tile, src: Tile, mask: object = None, dst_rmw_op: Any = None, **_options: object) -> None:
+@documented("nisa")
+def dma_copy(
+    *,
+    dst: Tile,
+    src: Tile,
+    mask: object = None,
+    dst_rmw_op: Any = None,
+    oob_mode: oob_mode = oob_mode.error,  # noqa: ARG001  (no access here is indirect)
+    dge_mode: dge_mode = dge_mode.unknown,  # noqa: ARG001  (who makes descriptors changes no value)
+) -> None:
     """Copy between HBM and SBUF, through fp32 when the dtypes differ.
 
     Raises:
         NKIError: an operand in PSUM, different shapes, undefined elements on their way to HBM.
     """
-    refuse_mask("nisa.dma_copy", mask)
     if dst_rmw_op is not None:
         raise UnsupportedByEmulator("nisa.dma_copy(dst_rmw_op=…)", "legacy", "nisa.dma_copy")
     target, source = as_tile(dst, "dst", "nisa.dma_copy"), as_tile(src, "src", "nisa.dma_copy")
-    core.dma(target.access, source.access, api="dma_copy")
-
-
-def _operation(op: Any) -> str:
-    for name, spellings in _OPERATIONS:
-        if any(op is spelling for spelling in spellings):
-            return name
-    if op in (np.divide, nl.divide):
-        raise NKIError("divide is no operation of the ALU; multiply by the reciprocal, or use nl.divide")
-    raise UnsupportedByEmulator(
-        f"op={getattr(op, '__name__', op)}", "legacy", "add, subtract, multiply, maximum, minimum"
-    )
+    check_buffer(target, "dst", "dma_copy", DMA)
+    run("nisa.dma_copy", target, (source,), lambda part, value: core.dma(part, value, api="dma_copy"), mask)
 
 
 def __getattr__(name: str) -> NoReturn:

@@ -5,34 +5,32 @@ Source: the API reference of Neuron SDK 2.25, `nki`, `nki.language` and `nki.isa
 
 from __future__ import annotations
 
+import functools
+import inspect
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from pytest_nki_pool.emulator.core.errors import UnsupportedByEmulator
+from pytest_nki_pool.emulator.core.errors import NKIError, UnsupportedByEmulator
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _LANGUAGE = """
-    abs all all_reduce arctan atomic_rmw bitwise_and bitwise_or bitwise_xor broadcast_to ceil cos device_print
-    dropout equal erf erf_dx exp expand_dims finfo floor fmod fp32 gather_flattened gelu gelu_apprx_sigmoid
-    gelu_apprx_tanh gelu_dx greater greater_equal invert left_shift less less_equal load_transpose2d log
-    logical_and logical_not logical_or logical_xor loop_reduce matmul mish mod nc negative not_equal num_programs
-    power prod program_id program_ndim rand random_seed reciprocal relu right_shift rms_norm rsqrt shared_constant
-    shared_identity_matrix sigmoid sign silu silu_dx sin skip_middle_end_transformations softmax softplus spmd_dim
-    sqrt square static_cast tan tanh tfloat32 transpose trunc var where
+    all_reduce atomic_rmw dropout gather_flattened loop_reduce rand random_seed rms_norm shared_constant
+    shared_identity_matrix     skip_middle_end_transformations softmax tfloat32
 """
 
 _ISA = """
-    activation activation_reduce affine_select bn_aggr bn_stats builtin_custom_op dge_mode dropout iota
-    local_gather max8 nc_find_index8 nc_match_replace8 nc_matmul nc_stream_shuffle nc_transpose oob_mode
-    range_select reciprocal reduce_cmd scalar_tensor_tensor select_reduce sequence_bounds tensor_copy_dynamic_dst
-    tensor_copy_dynamic_src tensor_copy_predicated tensor_partition_reduce tensor_scalar_reduce tensor_tensor_scan
+    bn_aggr bn_stats builtin_custom_op dropout local_gather max8 nc_find_index8 nc_match_replace8 nc_stream_shuffle
+    range_select select_reduce sequence_bounds tensor_copy_dynamic_dst tensor_copy_dynamic_src
 """
 
 _KNOWN: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        "nki": frozenset({"benchmark", "compiler", "profile", "trace"}),
+        "nki": frozenset({"compiler"}),
         "nki.language": frozenset(_LANGUAGE.split()),
         "nki.isa": frozenset(_ISA.split()),
     }
@@ -40,19 +38,18 @@ _KNOWN: Mapping[str, frozenset[str]] = MappingProxyType(
 
 _NEAREST: Mapping[str, str] = MappingProxyType(
     {
-        "benchmark": "nki.baremetal",
-        "profile": "nki.baremetal",
-        "trace": "nki.jit",
-        "broadcast_to": "tensor.broadcast_to(shape)",
-        "expand_dims": "tensor.expand_dims(axis)",
-        "load_transpose2d": "nl.load",
-        "negative": "-tile",
-        "prod": "nl.sum",
-        "var": "nl.mean",
-        "reciprocal": "1 / tile",
-        "static_cast": "array.astype(dtype) outside the kernel",
-        "scalar_tensor_tensor": "nisa.tensor_tensor",
-        "tensor_scalar_reduce": "nisa.tensor_scalar",
+        "loop_reduce": "nl.sequential_range and `+=`",
+        "all_reduce": "one program that loops",
+        "softmax": "nl.exp and nl.sum",
+        "rms_norm": "nl.square, nl.mean and nl.rsqrt",
+        "gather_flattened": "nl.load",
+        "bn_stats": "nl.mean and nl.var",
+        "bn_aggr": "nl.mean and nl.var",
+        "range_select": "nisa.affine_select",
+        "select_reduce": "nl.where and nl.max",
+        "tensor_copy_dynamic_src": "nisa.tensor_copy",
+        "tensor_copy_dynamic_dst": "nisa.tensor_copy",
+        "tfloat32": "nl.float32",
     }
 )
 
@@ -68,11 +65,30 @@ def missing(module: str, name: str) -> Exception:
     return AttributeError(f"module {module!r} has no attribute {name!r}")
 
 
-def refuse_mask(api: str, mask: object) -> None:
-    """Refuse a mask instead of ignoring it.
+def api(module: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorate a function of NKI so that arguments that it does not take are an NKIError that names those it takes.
 
-    Raises:
-        UnsupportedByEmulator: there is one.
+    Args:
+        module: "nl" or "nisa".
     """
-    if mask is not None:
-        raise UnsupportedByEmulator(f"{api}(mask=…)", "legacy", f"{api} on exact slices")
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                return function(*args, **kwargs)
+            except TypeError as error:
+                if error.__traceback__ is None or error.__traceback__.tb_next is not None:
+                    raise
+                name, _, problem = str(error).partition("() ")
+                taken = inspect.signature(function)
+                raise NKIError(f"{module}.{function.__name__}{_parameters(taken)} {problem or name}") from None
+
+        return checked
+
+    return decorate
+
+
+def _parameters(signature: inspect.Signature) -> str:
+    plain = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in signature.parameters.values()]
+    return str(signature.replace(parameters=plain, return_annotation=inspect.Signature.empty))

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
 from pytest_nki_pool.emulator.core import engine
 from pytest_nki_pool.emulator.core.access import AccessPattern
-from pytest_nki_pool.emulator.core.errors import NKIError, UnsupportedByEmulator
-from pytest_nki_pool.emulator.core.launch import Dialect, current_launch
-from pytest_nki_pool.emulator.core.memory import OFF_CHIP, Buffer, check_shape
-from pytest_nki_pool.emulator.legacy.indexing import resolve_subscript
-from pytest_nki_pool.emulator.legacy.promotion import promote, scalar_dtype
+from pytest_nki_pool.emulator.core.errors import NKIError, UnsupportedByEmulator, kernel_operator
+from pytest_nki_pool.emulator.core.launch import current_launch
+from pytest_nki_pool.emulator.core.memory import Buffer, check_shape
+from pytest_nki_pool.emulator.core.reinterpret import reinterpret
+from pytest_nki_pool.emulator.legacy.indexing import reach, resolve_block, resolve_subscript
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_nki_pool.emulator.core.dtypes import DType
+    from pytest_nki_pool.emulator.core.masks import Region
+    from pytest_nki_pool.emulator.core.memory import Storage
+    from pytest_nki_pool.emulator.core.reach import Reach
 
 _SCALARS = (int, float, np.number, np.bool_)
 
@@ -36,6 +39,11 @@ class Tile:
         self.access = access
 
     @property
+    def storage(self) -> Storage:
+        """The tensor that it is a piece of."""
+        return self.access.storage
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Sizes of the dimensions."""
         return self.access.shape
@@ -43,17 +51,17 @@ class Tile:
     @property
     def dtype(self) -> DType:
         """NumPy or `ml_dtypes` dtype."""
-        return self.access.storage.dtype
+        return self.storage.dtype
 
     @property
     def buffer(self) -> Buffer:
         """Memory it lives in."""
-        return self.access.storage.buffer
+        return self.storage.buffer
 
     @property
     def ndim(self) -> int:
         """Number of dimensions."""
-        return len(self.access.shape)
+        return len(self.shape)
 
     @property
     def itemsize(self) -> int:
@@ -61,24 +69,34 @@ class Tile:
         return self.dtype.itemsize
 
     def __repr__(self) -> str:
-        return f"<{self.access.storage.describe()}, access {list(self.shape)}>"
+        return f"<{self.storage.describe()}, access {list(self.shape)}>"
 
     def __getitem__(self, key: object) -> Tile:
-        return Tile(resolve_subscript(self.access, key))
-
-    def __setitem__(self, key: object, value: object) -> None:
-        assign(resolve_subscript(self.access, key), value)
+        access = self.access
+        try:
+            return Tile(resolve_subscript(access, key))
+        except NKIError as error:
+            _refuse_indirect(self, key)
+            if error.rule != "err_tensor_access_out_of_bound":
+                raise
+            return OutsideTile(reach(access, key), error)
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __iter__(self) -> NoReturn:
-        raise NKIError(f"{self.access.storage.describe()} cannot be iterated over; index it")
+        raise NKIError(f"{self.storage.describe()} cannot be iterated over; index it")
 
     def __bool__(self) -> NoReturn:
+        if self.dtype == np.bool_ and not kernel_operator():
+            raise NKIError(
+                f"control flow cannot depend on the values of {self.storage.describe()}, which are not known when the "
+                "kernel is traced; use nl.where or a mask",
+                "err_control_flow_condition_depending_on_tensor",
+            )
         raise NKIError(
-            f"the truth value of {self.access.storage.describe()} is ambiguous: control flow cannot depend on "
-            "tensor values",
+            f"the truth value of {self.storage.describe()} is ambiguous: Python cannot decide on tensor values; "
+            "use nl.where, nl.logical_and and their relatives",
             "err_ambiguous_tensor_truth_value",
         )
 
@@ -134,56 +152,118 @@ class Tile:
         engine.copy(result.access, self.access, api="astype")
         return result
 
-    def view(self, dtype: object) -> NoReturn:  # noqa: ARG002
-        """Reinterpret the bytes (not emulated)."""
-        raise UnsupportedByEmulator("tensor.view(dtype)", "legacy", "tensor.astype(dtype)")
+    def view(self, dtype: object) -> Tile:
+        """Read the bytes as another dtype; the last dimension shrinks or grows with the element size."""
+        return Tile(reinterpret(self.access, current_launch("view").check_dtype(dtype, f"{self!r}, view")))
 
-    def __add__(self, other: object) -> Tile:
-        return _operator("add", self, other)
-
-    def __sub__(self, other: object) -> Tile:
-        return _operator("subtract", self, other)
-
-    def __mul__(self, other: object) -> Tile:
-        return _operator("multiply", self, other)
-
-    def __truediv__(self, other: object) -> Tile:
-        return _operator("divide", self, other)
-
-    def __radd__(self, other: object) -> Tile:
-        return _operator("add", other, self)
-
-    def __rsub__(self, other: object) -> Tile:
-        return _operator("subtract", other, self)
-
-    def __rmul__(self, other: object) -> Tile:
-        return _operator("multiply", other, self)
-
-    def __rtruediv__(self, other: object) -> Tile:
-        return _operator("divide", other, self)
-
-    def __neg__(self) -> Tile:
-        return _operator("multiply", self, np.int8(-1))
-
-    def __iadd__(self, other: object) -> Tile:  # noqa: PYI034  (Self needs Python 3.11)
-        return _update("add", self, other)
-
-    def __isub__(self, other: object) -> Tile:  # noqa: PYI034
-        return _update("subtract", self, other)
-
-    def __imul__(self, other: object) -> Tile:  # noqa: PYI034
-        return _update("multiply", self, other)
-
-    def __itruediv__(self, other: object) -> Tile:  # noqa: PYI034
-        return _update("divide", self, other)
-
-    def _unsupported(self, *_: object) -> NoReturn:
-        raise UnsupportedByEmulator("comparison, bitwise and shift operators on tensors", "legacy", "+ - * /")
-
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _unsupported
-    __and__ = __or__ = __xor__ = __invert__ = __lshift__ = __rshift__ = _unsupported
-    __floordiv__ = __mod__ = __pow__ = _unsupported
     __hash__ = object.__hash__
+
+
+class OutsideTile(Tile):
+    """A subscript that leaves its tensor: only an instruction with a mask can use it.
+
+    Args:
+        reach: the access.
+        error: what any other use raises.
+    """
+
+    __slots__ = ("_error", "reach")
+
+    def __init__(self, reach: Reach, error: NKIError) -> None:
+        self.reach = reach
+        self._error = error
+
+    @property
+    def access(self) -> AccessPattern:  # type: ignore[override]  # noqa: D102  (the class says it)
+        raise self._error
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # noqa: D102
+        return self.reach.shape
+
+    @property
+    def storage(self) -> Storage:  # noqa: D102
+        return self.reach.base.storage
+
+
+class PartialTile(Tile):
+    """The result of an instruction with a mask.
+
+    Attributes:
+        region: the elements that the mask selected.
+    """
+
+    __slots__ = ("region",)
+
+    def __init__(self, access: AccessPattern, region: Region) -> None:
+        super().__init__(access)
+        self.region = region
+
+
+class ProductTile(Tile):
+    """A matrix product in PSUM, which `+=` may add to another one in any order."""
+
+    __slots__ = ()
+
+
+class BlockTile(Tile):
+    """An on-chip tensor with block dimensions before its partition dimension: a list of tiles.
+
+    Args:
+        blocks: access whose leading dimensions are the block dimensions.
+        rank: how many they are.
+    """
+
+    __slots__ = ("_blocks", "_rank")
+
+    def __init__(self, blocks: AccessPattern, rank: int) -> None:
+        self._blocks = blocks
+        self._rank = rank
+
+    @property
+    def access(self) -> AccessPattern:  # type: ignore[override]  # noqa: D102
+        raise NKIError(
+            f"{self._blocks.storage.describe()} has {self._rank} block dimensions: index each of them with an integer "
+            "or a loop variable before anything else",
+            "err_failed_to_infer_tile_from_local_tensor",
+        )
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # noqa: D102
+        return self._blocks.shape
+
+    @property
+    def storage(self) -> Storage:  # noqa: D102
+        return self._blocks.storage
+
+    def __getitem__(self, key: object) -> Tile:
+        entries = key if isinstance(key, tuple) else (key,)
+        blocks, rest = entries[: self._rank], entries[self._rank :]
+        if len(blocks) < self._rank or any(isinstance(e, slice) or e is Ellipsis for e in blocks):
+            return Tile(self.access)
+        tile = Tile(resolve_block(self._blocks, blocks))
+        return tile[rest] if rest else tile
+
+
+def _refuse_indirect(tile: Tile, key: object) -> None:
+    """Refuse a tensor as an index.
+
+    Raises:
+        NKIError: it indexes a free dimension.
+        UnsupportedByEmulator: it indexes the first one, which NKI can.
+    """
+    entries = key if isinstance(key, tuple) else (key,)
+    for dim, entry in enumerate(entries):
+        if not isinstance(entry, Tile):
+            continue
+        if dim:
+            raise NKIError(
+                f"{tile!r}: a tensor indexes the first dimension only, got one for dimension {dim}",
+                "err_indirect_indices_free_dim",
+            )
+        raise UnsupportedByEmulator(
+            "a tensor as an index (gather and scatter)", "legacy", "nl.load of index expressions"
+        )
 
 
 def as_tile(value: object, role: str, api: str) -> Tile:
@@ -205,135 +285,3 @@ def is_scalar(value: object) -> bool:
 def new_tile(shape: Sequence[object], dtype: object, buffer: Buffer = Buffer.SBUF, name: str = "") -> Tile:
     """Allocate an undefined tensor in the running launch."""
     return Tile(AccessPattern.whole(current_launch("ndarray").allocate(shape, dtype, buffer, name)))
-
-
-def fit(value: AccessPattern, dst: AccessPattern, api: str) -> AccessPattern:
-    """Repeat a value's dimensions of size 1 to the destination's shape.
-
-    Raises:
-        NKIError: the shapes do not fit ("NKI error manual", err_store_dst_shape_smaller_than_other_shape).
-    """
-    if value.shape == dst.shape:
-        return value
-    if dst.storage.on_chip and value.shape[0] != dst.shape[0]:
-        raise _partition_mismatch(api, value, dst)
-    fitted = value.broadcast_to(dst.shape) if len(value.shape) == len(dst.shape) else None
-    if fitted is None:
-        raise NKIError(
-            f"Illegal assignment destination shape in '{api}': shape {list(dst.shape)} of {dst.storage.describe()} "
-            f"does not fit, or is smaller than, the value's shape {list(value.shape)} of {value.storage.describe()}; "
-            "only dimensions of size 1 of the value repeat",
-            "err_store_dst_shape_smaller_than_other_shape",
-        )
-    return fitted
-
-
-def _partition_mismatch(api: str, a: AccessPattern, b: AccessPattern) -> NKIError:
-    return NKIError(
-        f"{api}: number of partitions (dimension 0 size of a tile) mismatch in parameters: {list(a.shape)} of "
-        f"{a.storage.describe()} and {list(b.shape)} of {b.storage.describe()}; operators and assignments do not "
-        "broadcast partitions, an nl function does",
-        "err_num_partition_mismatch",
-    )
-
-
-def assign(dst: AccessPattern, value: object) -> None:
-    """`tile[…] = value`: copy a tile or fill with a scalar, on chip.
-
-    Raises:
-        NKIError: the destination is not on chip, or the shapes do not fit.
-    """
-    if isinstance(value, Tile):
-        src = value.access
-        same = src.storage is dst.storage and (src.offset, src.shape, src.strides) == (
-            dst.offset,
-            dst.shape,
-            dst.strides,
-        )
-        if not same:  # `tile[…] += x` assigns the piece it has just updated to itself
-            engine.copy(dst, fit(src, dst, "a = b"), api="a[...] = b")
-    elif is_scalar(value):
-        engine.memset(dst, value, api="a[...] = scalar")  # type: ignore[arg-type]
-    else:
-        raise NKIError(f"{dst.storage.describe()}: a tensor or a scalar can be assigned, got {type(value).__name__}")
-
-
-def binary(op: str, x: object, y: object, *, dtype: object = None, api: str, partitions: bool = True) -> Tile:
-    """Compute `x op y` into a new SBUF tile.
-
-    Args:
-        op: operation of `engine.BINARY`.
-        x: tile or scalar.
-        y: tile or scalar, not both scalar.
-        dtype: dtype of the result, else by promotion.
-        api: NKI function in messages.
-        partitions: whether the partition dimension may broadcast.
-
-    Raises:
-        NKIError: operands that the operation does not take.
-    """
-    tiles = [operand for operand in (x, y) if isinstance(operand, Tile)]
-    for operand in (x, y):
-        if not isinstance(operand, Tile) and not is_scalar(operand):
-            raise NKIError(f"{api}: operands are tensors and scalars, got {type(operand).__name__}")
-    if not tiles:
-        raise NKIError(f"{api}: at least one operand is a tensor; compute scalars in Python")
-    result = new_tile(
-        _broadcast_shape(tiles, api, partitions=partitions),
-        promote(_dtype(x), _dtype(y)) if dtype is None else dtype,
-    )
-    engine.elementwise(result.access, op, _operand(x), _operand(y), api=api)
-    return result
-
-
-def _broadcast_shape(tiles: list[Tile], api: str, *, partitions: bool) -> tuple[int, ...]:
-    first, last = tiles[0].shape, tiles[-1].shape
-    if first == last:
-        return first
-    what = f"{api}: {tiles[0]!r} and {tiles[-1]!r}"
-    if len(first) != len(last):
-        raise NKIError(f"{what} differ in rank; reshape one of them")
-    if first[0] != last[0] and not (partitions and 1 in (first[0], last[0])):
-        raise _partition_mismatch(api, tiles[0].access, tiles[-1].access)
-    if any(a != b and 1 not in (a, b) for a, b in zip(first, last, strict=True)):
-        raise NKIError(f"{what}: shapes do not broadcast; dimensions are equal or 1")
-    return tuple(map(max, first, last))
-
-
-def _dtype(operand: Any) -> DType:
-    return operand.dtype if isinstance(operand, Tile) else scalar_dtype(operand)
-
-
-def _operand(operand: Any) -> engine.Operand:
-    if not isinstance(operand, Tile):
-        return operand  # type: ignore[no-any-return]
-    access = operand.access
-    if access.strides[0] == 0 and access.shape[0] > 1:  # one partition repeated: the engine broadcasts it
-        return AccessPattern(access.storage, access.offset, (1, *access.shape[1:]), access.strides)
-    return access
-
-
-def _operator(op: str, x: object, y: object) -> Tile:
-    return binary(op, x, y, api=f"operator {op}", partitions=False)
-
-
-def _update(op: str, tile: Tile, other: object) -> Tile:
-    if isinstance(other, Tile):
-        fit(other.access, tile.access, f"operator {op}=")
-    elif not is_scalar(other):
-        raise NKIError(f"operator {op}=: operands are tensors and scalars, got {type(other).__name__}")
-    engine.elementwise(tile.access, op, tile.access, _operand(other), api=f"operator {op}=")
-    return tile
-
-
-def _unwrap(value: Any) -> AccessPattern | None:
-    return value.access if isinstance(value, Tile) else None
-
-
-def _mutable_parameters(function: Any) -> frozenset[str]:
-    annotations = getattr(function, "__annotations__", {})
-    return frozenset(n for n, a in annotations.items() if "mutable_tensor" in (a if isinstance(a, str) else repr(a)))
-
-
-#: Returned tensors live in any HBM; inputs are immutable unless annotated (NKI error manual).
-DIALECT = Dialect("legacy", Tile, _unwrap, True, OFF_CHIP, _mutable_parameters)

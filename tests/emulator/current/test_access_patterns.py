@@ -125,10 +125,8 @@ def test_get_pattern_gives_back_the_pattern(run):
     run(body, X)
 
 
-@pytest.mark.parametrize(
-    "arguments", [{"scalar_offset": 1}, {"vector_offset": 1}, {"indirect_dim": 1}, {"dtype": "int32"}], ids=str
-)
-def test_dynamic_and_retyped_patterns_are_not_supported(run, arguments):
+@pytest.mark.parametrize("arguments", [{"scalar_offset": 1}, {"vector_offset": 1}, {"indirect_dim": 1}], ids=str)
+def test_dynamic_patterns_are_not_supported(run, arguments):
     with pytest.raises(emulator.UnsupportedByEmulator, match=r"ap\(\) with"):
         run(lambda x: x.ap([[1, 1]], **arguments), X)
 
@@ -196,3 +194,16 @@ def test_a_random_pattern_is_right_or_refused(run, pattern, offset):
     else:
         with pytest.raises(emulator.NKIError, match=r"ap\(\)"):
             run(lambda x: x.ap(pattern, offset), X)
+
+
+def test_a_pattern_under_another_dtype_counts_in_its_elements(run):
+    halves = X.view(np.int16).reshape(4, 120)
+    got = run(lambda x: loaded(x).ap([[120, 4], [2, 30]], 60, dtype=nl.int16), X)
+    np.testing.assert_array_equal(got, halves[:, 60:120:2], strict=True)
+    got = run(lambda x: loaded(x)[:, 1:2].ap([[120, 4], [1, 3]], dtype=nl.int16), X)
+    np.testing.assert_array_equal(got, halves[:, 20:23], strict=True)
+
+
+def test_a_pattern_under_another_dtype_keeps_the_partition_step(run):
+    with pytest.raises(emulator.NKIError, match="Partition step 60 must equal tensor free dimension size 120"):
+        run(lambda x: loaded(x).ap([[60, 4], [1, 3]], dtype=nl.int16), X)

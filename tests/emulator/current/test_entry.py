@@ -65,11 +65,6 @@ def test_a_kernel_object_gives_its_function():
     assert nki.jit(double)[1].function is double
 
 
-def test_two_cores_are_not_supported():
-    with pytest.raises(emulator.UnsupportedByEmulator, match=r"kernel\[2\] of the current dialect.*kernel\[1\]"):
-        nki.jit(double)[2]
-
-
 @pytest.mark.parametrize("cores", [0, 3, True, (1, 1), "1"])
 def test_other_numbers_of_cores_are_refused(cores):
     with pytest.raises(emulator.NKIError, match="a logical NeuronCore has 1 or 2 physical cores"):
@@ -219,3 +214,38 @@ def test_an_error_names_the_line_of_the_kernel():
         emulator.launch(kernel, X)
     assert error.value.where == f"{__file__}:{kernel.__code__.co_firstlineno + 2}"
     assert str(error.value).endswith(f"[err_tensor_access_out_of_bound] at {error.value.where}")
+
+
+def with_dynamic_range(x):
+    out = nl.ndarray(x.shape, x.dtype, buffer=nl.shared_hbm)
+    for row in nl.dynamic_range(3):
+        nl.store(out[row : row + 1], nl.multiply(nl.load(x[row : row + 1]), 2.0))
+    return out
+
+
+@pytest.mark.parametrize("sdk", [None, "2.32"])
+def test_dynamic_range_belongs_to_nki_0_6(sdk):
+    machine = emulator.Machine(sdk=sdk)
+    np.testing.assert_array_equal(emulator.launch(with_dynamic_range, X, machine=machine), X * 2)
+
+
+def test_dynamic_range_is_gone_from_nki_0_7():
+    machine = emulator.Machine(sdk="2.33")
+    np.testing.assert_array_equal(emulator.launch(double, X, machine=machine), X * 2)
+    with pytest.raises(emulator.NKIError, match=r"nl.dynamic_range was removed in NKI 0.7 \(SDK 2.33\)"):
+        emulator.launch(with_dynamic_range, X, machine=machine)
+
+
+def test_another_sdk_is_not_supported():
+    with pytest.raises(emulator.UnsupportedByEmulator, match=r"SDK 2\.28 of the current dialect.*2\.32, 2\.33"):
+        emulator.launch(double, X, machine=emulator.Machine(sdk="2.28"))
+
+
+def test_the_default_machine_is_trn2():
+    def kernel(x):
+        assert nisa.get_nc_version() is nisa.nc_version.gen3
+        return double(x)
+
+    emulator.launch(kernel, X)
+    nki.simulate(kernel)(X)
+    assert emulator.GENERATION_OF["trn2"] == emulator.Machine().generation

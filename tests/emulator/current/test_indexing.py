@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -102,13 +103,40 @@ def test_a_subscript_is_a_view(run):
     run(body, X)
 
 
-def test_assignment_to_a_subscript_is_not_supported(run):
+def test_assignment_to_a_subscript_copies(run):
     def body(x):
-        tile = nl.load(x)
-        tile[0] = tile[1]
+        tile, other = nl.load(x), nl.zeros(x.shape, nl.bfloat16)
+        other[...] = tile
+        other[:, 0] = tile[:, 2]
+        tile[...] = x
+        tile[0:2, 1:3] = other[0:2, 0:2]
+        x[0:1] = tile[1:2]
+        return tile
 
-    with pytest.raises(emulator.UnsupportedByEmulator, match=r"assignment to a subscript.*nisa.tensor_copy"):
-        run(body, X)
+    rounded = X.astype(ml_dtypes.bfloat16).astype(np.float32)
+    expected = X.copy()
+    expected[:2, 1], expected[:2, 2] = rounded[:2, 2], rounded[:2, 1]
+    x = X.copy()
+    np.testing.assert_array_equal(run(body, x), expected, strict=True)
+    np.testing.assert_array_equal(x[0], expected[1])
+
+
+ASSIGNMENTS = {
+    "broadcast": (
+        lambda t: t.__setitem__(..., t[:, 0:1]),
+        emulator.NKIError,
+        "shape mismatch: value array of shape [4, 1",
+    ),
+    "another partition": (lambda t: t.__setitem__(0, t[1]), emulator.NKIError, "1 partitions starting at partition 1"),
+    "number": (lambda t: t.__setitem__(..., 0.0), emulator.UnsupportedByEmulator, "assignment of a float"),
+}
+
+
+@pytest.mark.parametrize(("assign", "error", "fragment"), ASSIGNMENTS.values(), ids=ASSIGNMENTS)
+def test_an_assignment_is_refused(run, assign, error, fragment):
+    with pytest.raises(error) as refusal:
+        run(lambda x: assign(nl.load(x)), X)
+    assert fragment in str(refusal.value)
 
 
 @st.composite

@@ -164,7 +164,13 @@ RULES = [
         "partition dimension with step 1",
         "err_leading_dimension_of_tensor_must_be_partition",
     ),
-    ("rank on chip", lambda x, t: nl.copy(t[:, 0]), lambda x, t: nl.copy(t[:, 0, 0]), "Insufficient rank"),
+    ("rank of a load", lambda x, t: nl.load(x[:, 0]), lambda x, t: nl.load(x[:, 0, 0]), "Insufficient rank"),
+    (
+        "an access on chip keeps two dimensions",
+        lambda x, t: nl.copy(t[:, 0, 0]).assert_shape([8, 1]),
+        lambda x, t: nl.copy(t[:, 0, 0]).assert_shape([8]),
+        "expected shape [8]",
+    ),
 ]
 
 

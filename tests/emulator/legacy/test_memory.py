@@ -41,6 +41,7 @@ def test_a_launch_takes_at_most_three_times_its_arrays(dtype: Any, k: int) -> No
 
 def test_a_dropped_tile_gives_its_memory_back() -> None:
     def kernel(x: Any) -> Any:
+        tile = nl.load(x)
         for _ in nl.static_range(8):
             tile = nl.load(x)  # rebinding frees the tile before
         out = nl.ndarray(x.shape, x.dtype, buffer=nl.shared_hbm)

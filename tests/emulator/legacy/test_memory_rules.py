@@ -50,13 +50,6 @@ RULES = [
     ("shape is a sequence", lambda x, t: filled([8, 1]), lambda x, t: filled(8), "a list or tuple"),
     ("buffer", lambda x, t: filled((8, 1), buffer=nl.sbuf), lambda x, t: filled((8, 1), buffer="sbuff"), "buffer is"),
     (
-        "par_dim first",
-        lambda x, t: filled((nl.par_dim(8), 2)),
-        lambda x, t: filled((2, nl.par_dim(8))),
-        "the partition dimension is the first one",
-        "err_failed_to_infer_tile_from_local_tensor",
-    ),
-    (
         "SBUF of gen2",
         lambda x, t: filled((1, 192 * 256 - 36)),
         lambda x, t: filled((1, 192 * 256 - 35)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from typing import Any
 
 import numpy as np
@@ -337,11 +338,10 @@ def test_nl_outside_a_kernel_is_refused() -> None:
 
 def test_loop_order_check_finds_a_carry_that_memory_does_not_show() -> None:
     def kernel(x: Any) -> Any:
-        order = []
+        order = itertools.count(1)
         out = nl.ndarray((2, 3, 4), x.dtype, buffer=nl.shared_hbm)
         for i in nl.affine_range(3):
-            order.append(i)
-            nl.store(out[:, nl.ds(i, 1)], nl.load(x[:, nl.ds(i, 1)]) * len(order))
+            nl.store(out[:, nl.ds(i, 1)], nl.load(x[:, nl.ds(i, 1)]) * next(order))
         return out
 
     assert launch(kernel, X) is not None

@@ -20,44 +20,40 @@ from pytest_nki_pool.emulator.legacy import language as nl
 X = np.ones((2, 4), np.float32)
 
 
-def use_mask(x: Any) -> Any:
-    return nl.load(x, mask=nl.arange(2)[:, None] < 1)
+def use_softmax(x: Any) -> Any:
+    return nl.softmax(nl.load(x), axis=1)
 
 
-def use_store_mask(x: Any) -> Any:
-    nl.store(x, 0, mask=nl.arange(2)[:, None] < 1)
-
-
-def use_sum_mask(x: Any) -> Any:
-    return nl.sum(nl.load(x), axis=1, mask=nl.arange(2)[:, None] < 1)
-
-
-def use_comparison(x: Any) -> Any:
-    return nl.load(x) < 3
-
-
-def use_exp(x: Any) -> Any:
-    return nl.exp(nl.load(x))
-
-
-def use_iota(x: Any) -> Any:
-    return nisa.iota(nl.arange(2)[:, None], nl.int32)
+def use_range_select(x: Any) -> Any:
+    return nisa.range_select(nl.load(x))
 
 
 def use_unknown_op(x: Any) -> Any:
-    return nisa.tensor_reduce(np.bitwise_and, nl.load(x), axis=1)
+    return nisa.tensor_reduce(np.hypot, nl.load(x), axis=1)
+
+
+def use_reduction_by_power(x: Any) -> Any:
+    return nisa.tensor_reduce(nl.power, nl.load(x), axis=1)
+
+
+def use_matmul_mask(x: Any) -> Any:
+    tile = nl.load(x)
+    return nisa.nc_matmul(tile, tile, mask=nl.arange(4)[:, None] < 3)
+
+
+def use_read_modify_write(x: Any) -> Any:
+    return nisa.dma_copy(dst=nl.load(x), src=x, dst_rmw_op=np.add)
 
 
 @pytest.mark.parametrize(
     ("kernel", "names"),
     [
-        (use_mask, "nl.load(mask=…)"),
-        (use_store_mask, "nl.store(mask=…)"),
-        (use_sum_mask, "nl.sum(mask=…)"),
-        (use_comparison, "comparison, bitwise and shift operators"),
-        (use_exp, "nki.language.exp"),
-        (use_iota, "nki.isa.iota"),
-        (use_unknown_op, "op=bitwise_and"),
+        (use_softmax, "nki.language.softmax"),
+        (use_range_select, "nki.isa.range_select"),
+        (use_unknown_op, "op=hypot"),
+        (use_reduction_by_power, "nisa.tensor_reduce by power"),
+        (use_matmul_mask, "nisa.nc_matmul(mask=…)"),
+        (use_read_modify_write, "dst_rmw_op"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -73,11 +69,6 @@ def test_a_gap_names_the_function_and_is_no_rule(kernel: Any, names: str) -> Non
 def test_a_name_that_nki_never_had_is_an_attribute_error(module: Any) -> None:
     with pytest.raises(AttributeError, match="has no attribute 'average_pool'"):
         module.average_pool  # noqa: B018
-
-
-def test_a_grid_is_a_gap() -> None:
-    with pytest.raises(UnsupportedByEmulator, match="launch grid"):
-        nki.jit(use_mask)[2]
 
 
 @pytest.mark.parametrize(
@@ -133,8 +124,11 @@ def _nested(x: Any, inner: Any) -> Any:
         nki.baremetal,
         nki.baremetal(save_neff_name="file.neff"),
         lambda f: nki.baremetal(nki.jit(f)),
+        nki.trace,
+        nki.profile(working_directory="/tmp/profile"),  # noqa: S108  (nothing is written)
+        nki.benchmark,
     ],
-    ids=["jit", "jit()", "mode", "options", "baremetal", "baremetal()", "both"],
+    ids=["jit", "jit()", "mode", "options", "baremetal", "baremetal()", "both", "trace", "profile", "benchmark"],
 )
 def test_decorators_are_looked_through(decorate: Any) -> None:
     def kernel(x: Any) -> Any:
@@ -162,7 +156,7 @@ def test_simulate_kernel_takes_numpy_only() -> None:
             return X
 
     with pytest.raises(NKIError, match="takes NumPy arrays, got Tensor"):
-        nki.simulate_kernel(use_exp, Tensor())
+        nki.simulate_kernel(use_softmax, Tensor())
 
 
 def test_a_kernel_of_two_dialects_is_refused() -> None:

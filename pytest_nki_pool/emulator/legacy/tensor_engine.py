@@ -1,0 +1,156 @@
+"""TensorE: matrix products and transpositions of the legacy dialect, which return a new tile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_nki_pool.emulator.core import engine, partitions
+from pytest_nki_pool.emulator.core import matmul as core
+from pytest_nki_pool.emulator.core.errors import NKIError, UnsupportedByEmulator
+from pytest_nki_pool.emulator.core.memory import Buffer
+from pytest_nki_pool.emulator.core.rules import HBM, check_buffer
+from pytest_nki_pool.emulator.legacy.compute import condition_of
+from pytest_nki_pool.emulator.legacy.operations import alu_operation
+from pytest_nki_pool.emulator.legacy.surface import api as documented
+from pytest_nki_pool.emulator.legacy.tensor import ProductTile, Tile, as_tile, new_tile
+
+if TYPE_CHECKING:
+    from typing import Any
+
+
+@documented("nisa")
+def nc_matmul(
+    stationary: Tile,
+    moving: Tile,
+    *,
+    is_stationary_onezero: bool = False,  # noqa: ARG001  (a hint to the compiler)
+    is_moving_onezero: bool = False,  # noqa: ARG001  (a hint to the compiler)
+    is_transpose: bool = False,
+    tile_position: tuple[int, ...] = (),
+    tile_size: tuple[int, ...] = (),
+    mask: object = None,
+) -> Tile:
+    """Compute `stationary.T @ moving` in fp32 into a new PSUM tile.
+
+    Args:
+        stationary: K x M in SBUF, up to 128 x 128.
+        moving: K x N in SBUF, N up to 512.
+        is_stationary_onezero: hint, without effect here.
+        is_moving_onezero: hint, without effect here.
+        is_transpose: not emulated.
+        tile_position: not emulated.
+        tile_size: not emulated.
+        mask: not emulated.
+
+    Raises:
+        NKIError: shapes, buffers or dtypes that TensorE does not take.
+    """
+    name = "nisa.nc_matmul"
+    if is_transpose or tile_position or tile_size:
+        raise UnsupportedByEmulator(f"{name}(is_transpose, tile_position, tile_size)", "legacy", name)
+    _refuse_mask(name, mask)
+    return _product(as_tile(stationary, "stationary", name), as_tile(moving, "moving", name), name)
+
+
+@documented("nl")
+def matmul(x: Tile, y: Tile, *, transpose_x: bool = False, mask: object = None) -> Tile:
+    """Compute `x @ y` in fp32 into a new PSUM tile.
+
+    Args:
+        x: M x K, or K x M with `transpose_x`, which saves a transposition.
+        y: K x N.
+        transpose_x: whether `x` is handed over transposed.
+        mask: not emulated.
+
+    Raises:
+        NKIError: shapes, buffers or dtypes that TensorE does not take.
+    """
+    name = "nl.matmul"
+    _refuse_mask(name, mask)
+    left, right = as_tile(x, "x", name), as_tile(y, "y", name)
+    if not transpose_x:
+        turned = _transposed(left, Buffer.PSUM, name)
+        left = new_tile(turned.shape, turned.dtype)
+        engine.copy(left.access, turned.access, api=name)
+    return _product(left, right, name)
+
+
+def _product(stationary: Tile, moving: Tile, api: str) -> Tile:
+    for role, tile in (("stationary", stationary), ("moving", moving)):
+        check_buffer(tile, role, api, {Buffer.SBUF})
+    rows = stationary.access.size // stationary.shape[0]
+    if rows > core.ARRAY_SIZE:
+        raise NKIError(
+            f"{api}: {stationary!r} has a free size of {rows}; the stationary matrix has up to {core.ARRAY_SIZE}",
+            "err_size_of_dimension_exceed_arch_limit",
+        )
+    result = new_tile((rows, *moving.shape[1:]), "float32", Buffer.PSUM)
+    core.matmul(result.access, stationary.access, moving.access, accumulate=False, api=api)
+    return ProductTile(result.access)
+
+
+@documented("nisa")
+def nc_transpose(data: Tile, *, mask: object = None, dtype: object = None, engine: Any = None) -> Tile:
+    """Swap partitions and free elements: TensorE into PSUM up to 128 x 128, VectorE into SBUF up to 32 x 32."""
+    name = "nisa.nc_transpose"
+    _refuse_mask(name, mask)
+    tile = as_tile(data, "data", name)
+    if dtype is not None and dtype != tile.dtype:
+        raise UnsupportedByEmulator(f"{name}(dtype=…)", "legacy", "nl.copy(dtype=…)")
+    chosen = getattr(engine, "name", "unknown")
+    if chosen not in ("unknown", "tensor", "vector"):
+        raise NKIError(f"{name} runs on the tensor or the vector engine, got {chosen}")
+    return _transposed(tile, Buffer.SBUF if chosen == "vector" else Buffer.PSUM, name)
+
+
+@documented("nl")
+def transpose(x: Tile, *, dtype: object = None, mask: object = None) -> Tile:
+    """Swap the partitions and the free elements of a tile of two dimensions into a PSUM tile."""
+    name = "nl.transpose"
+    _refuse_mask(name, mask)
+    tile = as_tile(x, "x", name)
+    if tile.ndim > 2:
+        raise NKIError(
+            f"parameter 'x' {tile!r} of 'transpose' exceed max supported number of dimensions of 2.",
+            "err_exceed_max_supported_dimension",
+        )
+    if dtype is not None and dtype != tile.dtype:
+        raise UnsupportedByEmulator(f"{name}(dtype=…)", "legacy", "nl.copy(dtype=…)")
+    return _transposed(tile, Buffer.PSUM, name)
+
+
+def _transposed(tile: Tile, buffer: Buffer, api: str) -> Tile:
+    partitions_of_result = tile.access.size // tile.shape[0]
+    result = new_tile((partitions_of_result, tile.shape[0]), tile.dtype, buffer)
+    core.transpose(result.access, tile.access, engine="tensor" if buffer is Buffer.PSUM else "vector", api=api)
+    return result
+
+
+@documented("nl")
+def load_transpose2d(src: Tile, *, mask: object = None, dtype: object = None) -> Tile:
+    """Load a piece of HBM of two dimensions with its dimensions swapped."""
+    name = "nl.load_transpose2d"
+    _refuse_mask(name, mask)
+    tile = as_tile(src, "src", name)
+    check_buffer(tile, "src", "load_transpose2d", HBM)
+    if tile.ndim != 2:
+        raise NKIError(f"{name} takes two dimensions, got {tile!r}")
+    result = new_tile(tile.shape[::-1], tile.dtype if dtype is None else dtype)
+    engine.dma(result.access, tile.access.permute((1, 0)), api="load_transpose2d")
+    return result
+
+
+@documented("nisa")
+def tensor_partition_reduce(op: Any, data: Tile, *, mask: object = None, dtype: object = None) -> Tile:
+    """Reduce over the partitions on GpSimdE; the result has one."""
+    name = "nisa.tensor_partition_reduce"
+    _refuse_mask(name, mask)
+    tile = as_tile(data, "data", name)
+    result = new_tile((1, *tile.shape[1:]), tile.dtype if dtype is None else dtype)
+    partitions.partition_reduce(result.access, alu_operation(op, name), tile.access, api=name)
+    return result
+
+
+def _refuse_mask(api: str, mask: object) -> None:
+    if condition_of(mask, api) is not None:
+        raise UnsupportedByEmulator(f"{api}(mask=…)", "legacy", f"{api} on exact slices")

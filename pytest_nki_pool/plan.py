@@ -84,6 +84,6 @@ class Plan:
 
     def _ways(self, check: Check) -> Iterator[tuple[str, ...]]:
         if not check.compares:
-            yield from ((backend,) for backend in self.backends)
+            yield from ((backend,) for backend in self.backends if backend in (check.backends or self.backends))
         elif len(self.backends) > 1:
             yield self.backends

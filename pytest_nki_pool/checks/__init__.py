@@ -5,7 +5,18 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from pytest_nki_pool.checks import agreement, contract, exactness, foreign, special, values
+from pytest_nki_pool.checks import (
+    agreement,
+    contract,
+    exactness,
+    foreign,
+    frameworks,
+    layouts,
+    metamorphic,
+    special,
+    statistics,
+    values,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +26,18 @@ if TYPE_CHECKING:
 CHECKS: Mapping[str, Check] = MappingProxyType(
     {
         check.name: check
-        for group in (values, exactness, special, contract, agreement, foreign)
+        for group in (
+            values,
+            exactness,
+            special,
+            contract,
+            agreement,
+            metamorphic,
+            layouts,
+            frameworks,
+            statistics,
+            foreign,
+        )
         for check in group.CHECKS
     }
 )

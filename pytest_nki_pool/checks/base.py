@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from pytest_nki_pool.checks.explain import explain
 from pytest_nki_pool.spec import acceptance
 from pytest_nki_pool.verdict import Finding, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import numpy as np
 
     from pytest_nki_pool.launch.launcher import Launcher
     from pytest_nki_pool.spec.case import Case
@@ -34,15 +34,17 @@ class Check:
         kind: the kind of data family it is about; empty for any.
         compares: whether one verdict takes all chosen backends together.
         requires: modules that must be installed.
+        backends: the framework paths it is about; empty for all.
     """
 
     name: str
     group: str
     about: str
     function: Callable[[Case, Any, Goldens], Finding]
-    kind: Literal["structure", "numerics", "special", "foreign", ""] = ""
+    kind: Literal["structure", "numerics", "special", "foreign", "statistics", ""] = ""
     compares: bool = False
     requires: tuple[str, ...] = ()
+    backends: tuple[str, ...] = ()
 
     def missing(self) -> str:
         """What is not installed and how to get it; empty when all is there."""
@@ -99,6 +101,21 @@ def failed(message: str) -> Finding:
 def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
     """Whether two arrays agree in shape, dtype and every bit, NaN payloads included."""
     return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
+
+
+def difference(got: np.ndarray, expected: np.ndarray) -> str:
+    """Say in which bits an array differs from what it should be, as the end of a sentence; empty when in none."""
+    if got.shape != expected.shape or got.dtype != expected.dtype:
+        return f"is {got.dtype} of shape {got.shape}, expected {expected.dtype} of shape {expected.shape}"
+    bits = f"u{got.dtype.itemsize}"
+    differs = np.ascontiguousarray(got).view(bits) != np.ascontiguousarray(expected).view(bits)
+    if not differs.any():
+        return ""
+    index = tuple(int(i) for i in np.argwhere(differs)[0])
+    return (
+        f"has other bits in {int(differs.sum())} of {differs.size} elements, first at {list(index)}: "
+        f"got {float(got[index])!r}, expected {float(expected[index])!r}"
+    )
 
 
 def judged(case: Case, launcher: Launcher, goldens: Goldens) -> Finding:

@@ -133,6 +133,10 @@ _LONG = _geometries(
     (1, 2, 257, 2), (1, 257, 2, 2), (3, 13, 91, 13), (2, 128, 128, 128), (384, 5, 5, 2), (2048, 3, 3, 2)
 )
 _SPECIAL_SHAPES = _geometries((3, 9, 7, 2), (129, 5, 4, 2), (4, 16, 13, 4), (2, 22, 23, 7))
+#: Odd and even pool sizes with channels and windows that no two axes share, and one that parts into 2 x 2.
+_RELATED = _geometries((5, 9, 14, 3), (3, 13, 18, 4), (6, 8, 13, 2))
+#: At least 1000 outputs each, in images that every kernel claims.
+_OUTPUTS = _geometries((16, 32, 32, 2), (40, 31, 30, 3), (64, 32, 32, 4), (64, 64, 64, 8))
 _MANY = _geometries((3, 32, 64, 32))
 _MOST = _geometries((3, 64, 64, 64))
 
@@ -204,6 +208,34 @@ _BLOCKS: Mapping[str, Mapping[str, tuple[Block, ...]]] = MappingProxyType(
                 Block(_NETWORK, _CORE, ("normal",), dtypes_each=1),
                 Block(_FIRST[:3], _CAPABILITY, ("uniform", "ints")),
             ),
+        },
+        "metamorphic": {
+            "smoke": (Block(_RELATED, _CORE, ("dyadic", "normal"), dtypes_each=1),),
+            "standard": (
+                Block(_RELATED, _CORE, ("normal",)),
+                Block(_RELATED[:1] + _SMALL[8:9] + _SMALL[16:17], _CORE, ("uniform", "dyadic"), dtypes_each=1),
+            ),
+            "full": (
+                Block(_FIRST + _RELATED + _SMALL + _TRIMS, _CORE, _NUMERICS + _STRUCTURE),
+                Block(_RELATED, _CORE, _SPECIAL, families_each=3),
+                Block(_RELATED, _CAPABILITY, ("uniform", "ints")),
+            ),
+        },
+        "layouts": {
+            "smoke": (Block(_RELATED[:1], _CORE, ("normal",)),),
+            "standard": (Block(_RELATED[1:2], _CORE, ("normal",)),),
+            "full": (Block(_FIRST + _RELATED, _CORE, ("normal", "ints")), Block(_RELATED, _CAPABILITY, ("ints",))),
+        },
+        # Importing PyTorch's compiler takes longer than all else at smoke.
+        "frameworks": {
+            "smoke": (),
+            "standard": (Block(_RELATED[:1], ("bf16",), ("normal",)),),
+            "full": (Block(_FIRST + _RELATED, _CORE, ("normal", "ints")),),
+        },
+        "statistics": {
+            "smoke": (Block(_OUTPUTS[:1], _CORE, ("positive",)),),
+            "standard": (Block(_OUTPUTS[1:], _CORE, ("positive",)),),
+            "full": (Block(_NETWORK[:4], _CORE, ("positive",)),),
         },
         # All of ONNX's cases at every tier: each is tiny.
         "foreign": {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from pytest_nki_pool.spec import foreign, numerics, special, structure
+from pytest_nki_pool.spec import foreign, numerics, special, statistics, structure
 from pytest_nki_pool.spec.dtypes import DTYPES
 from pytest_nki_pool.spec.family import Canvas, Family
 
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from pytest_nki_pool.spec.case import Case
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
-    {family.name: family for module in (structure, numerics, special, foreign) for family in module.FAMILIES}
+    {
+        family.name: family
+        for module in (structure, numerics, special, foreign, statistics)
+        for family in module.FAMILIES
+    }
 )
 
 

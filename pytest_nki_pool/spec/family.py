@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pytest_nki_pool.spec.case import Case
     from pytest_nki_pool.spec.dtypes import DType
 
-Kind = Literal["structure", "numerics", "special", "foreign"]
+Kind = Literal["structure", "numerics", "special", "foreign", "statistics"]
 
 
 class Shape(Protocol):
@@ -112,7 +112,8 @@ class Family:
     Attributes:
         name: name in case texts.
         kind: which question the family asks: "structure" (which elements, exact answers), "numerics" (how well it
-            rounds), "special" (NaN, infinities, zeros, subnormals, range) or "foreign" (do others agree).
+            rounds), "special" (NaN, infinities, zeros, subnormals, range), "foreign" (do others agree) or "statistics"
+            (do errors add up).
         fill: gives the C x H x W values in fp64; they are rounded to the dtype once.
         random: whether the seed moves it.
         applies: whether there is such data for a geometry and a dtype.

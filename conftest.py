@@ -1,3 +1,22 @@
 """Test support for the repository's own tests."""
 
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import pytest
+
 pytest_plugins = ["pytester"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the mark of tests that cannot say anything without an optional package."""
+    config.addinivalue_line("markers", "needs(*modules): skip where one of these modules is not installed")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose optional packages are not installed, with their names as the reason."""
+    wanted = [module for mark in item.iter_markers("needs") for module in mark.args]
+    absent = sorted({module for module in wanted if find_spec(module) is None})
+    if absent:
+        pytest.skip(f"not installed: {', '.join(absent)}")

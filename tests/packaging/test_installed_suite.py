@@ -41,6 +41,7 @@ def shell(python, folder, line, **variables):
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.needs("torch", "jax")
 def test_the_wheel_judges_a_kernel_in_an_empty_folder(installed, folder):
     suite = f"pytest --pyargs pytest_nki_pool.conformance --nki-check=values,output_form {CASES}"
     right, said = shell(installed, folder, f"{suite} '--nki-kernel=my kernels/right pool.py:avgpool'")

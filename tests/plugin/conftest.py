@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import ml_dtypes  # noqa: F401  # pytester forgets what a run in this process imported, and NumPy bears only one import
@@ -48,11 +49,22 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
 
 
+def _skip_without(args: tuple[str, ...]) -> None:
+    """Skip a test whose command names a backend, or workers, that are not installed."""
+    backends = ",".join(arg.partition("=")[2] for arg in args if arg.startswith("--nki-backend="))
+    wanted = {"torch", "jax"} & set(backends.replace("all", "torch,jax").split(","))
+    wanted |= {"xdist"} & {"xdist" if arg == "-n" else "" for arg in args}
+    absent = sorted(module for module in wanted if find_spec(module) is None)
+    if absent:
+        pytest.skip(f"not installed: {', '.join(absent)}")
+
+
 @pytest.fixture
 def run(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
     """Runs pytest in a fresh process in the test's folder."""
 
     def runner(*args: str) -> pytest.RunResult:
+        _skip_without(args)
         return pytester.runpytest_subprocess("-p", "no:cacheprovider", *args)
 
     return runner
@@ -63,6 +75,7 @@ def run_here(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
     """Runs pytest in this process in the test's folder: several times as fast, for runs that launch nothing."""
 
     def runner(*args: str) -> pytest.RunResult:
+        _skip_without(args)
         return pytester.runpytest_inprocess("-p", "no:cacheprovider", *args)
 
     return runner

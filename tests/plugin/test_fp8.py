@@ -34,6 +34,7 @@ def _row(result: pytest.RunResult, backend: str) -> dict[str, str]:
     return next(dict(zip(table[0], row, strict=False)) for row in table[1:] if row[1] == backend)
 
 
+@pytest.mark.needs("torch", "jax")
 def test_e5m2_runs_on_every_path(fp8_run: Callable[..., pytest.RunResult]) -> None:
     result = fp8_run("--nki-case=c2h6w6k2:fp8_e5m2:uniform:s0")
     assert result.ret == 0
@@ -43,6 +44,7 @@ def test_e5m2_runs_on_every_path(fp8_run: Callable[..., pytest.RunResult]) -> No
     assert set(passed.values()) == {"1"}
 
 
+@pytest.mark.needs("torch", "jax")
 def test_e4m3_is_unsupported_on_torch_and_compared_between_the_others(
     fp8_run: Callable[..., pytest.RunResult],
 ) -> None:
@@ -58,6 +60,7 @@ def test_e4m3_is_unsupported_on_torch_and_compared_between_the_others(
     assert "UNSUPPORTED: PyTorch has no IEEE float8_e4m3 (largest value 240)" in result.stdout.str()
 
 
+@pytest.mark.needs("torch", "jax")
 def test_agreement_needs_two_paths_that_have_the_dtype(fp8_run: Callable[..., pytest.RunResult]) -> None:
     result = fp8_run("--nki-case=c2h6w6k2:fp8_e4m3:uniform:s0", "--nki-backend=baremetal,torch")
     assert result.ret == 0, "baremetal alone was executed, and passed"
@@ -65,6 +68,7 @@ def test_agreement_needs_two_paths_that_have_the_dtype(fp8_run: Callable[..., py
     assert "UNSUPPORTED: fewer than two backends have fp8_e4m3: torch: PyTorch has no" in result.stdout.str()
 
 
+@pytest.mark.needs("torch", "jax")
 def test_the_full_tier_covers_fp8_and_nothing_that_is_not_claimed(fp8_run: Callable[..., pytest.RunResult]) -> None:
     result = fp8_run("--nki-tier=full", "--collect-only", "-q")
     dtypes = {line.rpartition("]")[0].split(":")[-2 - (":s" in line)] for line in result.outlines if "]" in line}

@@ -42,6 +42,7 @@ def without(pytester: pytest.Pytester) -> Callable[[Sequence[str]], tuple[str, .
     return hide
 
 
+@pytest.mark.needs("torch", "jax", "xdist")
 @pytest.mark.parametrize(
     ("hidden", "workers"),
     [(("torch",), ()), (("jax", "jaxlib"), ("-n", "2")), (("torch", "jax", "jaxlib", "onnx"), ())],

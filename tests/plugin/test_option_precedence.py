@@ -24,7 +24,7 @@ class Setting(NamedTuple):
 
 
 SETTINGS = {
-    "backend": Setting("torch", "jax", "baremetal", ("torch", "jax", "baremetal")),
+    "backend": Setting("baremetal", "baremetal", "baremetal", ("baremetal", "baremetal", "baremetal")),
     "target": Setting("emulator", "emulator", "auto", ("emulator", "emulator", "emulator")),
     "platform": Setting(
         "trn1", "trn2", "inf2,trn1,trn3", ("trn1 (gen2)", "trn2 (gen3)", "trn1=inf2 (gen2), trn3 (gen4)")

@@ -27,6 +27,7 @@ def collect(run: Callable[..., pytest.RunResult], suite: tuple[str, ...]) -> Col
     return collector
 
 
+@pytest.mark.needs("torch", "jax")
 def test_default_is_every_built_in_kernel_on_every_backend(collect: Collect) -> None:
     trials = collect()
     assert {trial[1] for trial in trials} == {

@@ -85,6 +85,7 @@ def two_kernels(pytester: pytest.Pytester, right_kernel: str) -> tuple[str, ...]
     return (f"--nki-kernel={right_kernel}", "--nki-kernel=other.py:avgpool")
 
 
+@pytest.mark.needs("jax")
 @pytest.mark.parametrize(
     "args",
     [(), ("-n", "2"), ("-p", "no:terminal")],
@@ -106,6 +107,7 @@ def test_parametrised_classes_over_two_kernels(
     assert 'skipped="0"' in report
 
 
+@pytest.mark.needs("torch", "jax")
 @pytest.mark.parametrize("backend", ["baremetal", "torch", "jax"])
 def test_a_kernel_that_is_no_pool(
     backend: str, run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
@@ -116,6 +118,7 @@ def test_a_kernel_that_is_no_pool(
     assert result.ret == 0
 
 
+@pytest.mark.needs("torch", "jax")
 def test_golden_and_acceptance_take_arrays_of_each_framework(
     run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
 ) -> None:
@@ -247,6 +250,7 @@ def test_part_of_a_run(
     assert ("NOT_RUN" in result.stdout.str()) == ("--setup-plan" in args)
 
 
+@pytest.mark.needs("torch", "jax")
 def test_junit_of_a_run_in_workers_holds_each_failure_with_its_rerun_line(
     right_kernel: str, suite: tuple[str, ...], run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
 ) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from pytest_nki_pool.checks.explain import explain
+from pytest_nki_pool.launch.errors import UnsupportedByPath
 from pytest_nki_pool.spec import acceptance
 from pytest_nki_pool.verdict import Finding, Status
 
@@ -67,6 +68,18 @@ class KernelRaised(Exception):  # noqa: N818 - may be just what the kernel shoul
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
         self.error = error
+
+
+def carried(launcher: Launcher, x: np.ndarray) -> Any:
+    """The framework's array of an input.
+
+    Raises:
+        KernelRaised: the framework path cannot carry it.
+    """
+    try:
+        return launcher.path.to_native(x)
+    except UnsupportedByPath as error:
+        raise KernelRaised(error) from error
 
 
 def launch(launcher: Launcher, *args: Any) -> Any:

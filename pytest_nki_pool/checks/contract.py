@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_nki_pool.checks.base import PASS, Check, KernelRaised, failed, judged, launch, launch_native, same_bits
+from pytest_nki_pool.checks.base import (
+    PASS,
+    Check,
+    KernelRaised,
+    carried,
+    failed,
+    judged,
+    launch,
+    launch_native,
+    same_bits,
+)
 from pytest_nki_pool.checks.explain import explain
 from pytest_nki_pool.launch.errors import is_refusal
 from pytest_nki_pool.spec import acceptance
@@ -24,7 +34,7 @@ _REPEATS = 3
 def output_form(case: Case, launcher: Launcher, goldens: Goldens) -> Finding:
     """The output has shape (C, H // k, W // k), the input's dtype, and memory of its own."""
     x = goldens.input(case)
-    native = launcher.path.to_native(x)
+    native = carried(launcher, x)
     got = launcher.path.to_numpy(launch_native(launcher, native, case.pool))
     shape = (case.channels, case.height // case.pool, case.width // case.pool)
     if got.shape != shape or got.dtype != x.dtype:
@@ -36,7 +46,7 @@ def output_form(case: Case, launcher: Launcher, goldens: Goldens) -> Finding:
 
 def inputs_intact(case: Case, launcher: Launcher, goldens: Goldens) -> Finding:
     """The launch leaves its input as it was, bit for bit."""
-    native = launcher.path.to_native(goldens.input(case))
+    native = carried(launcher, goldens.input(case))
     launch_native(launcher, native, case.pool)
     if not same_bits(launcher.path.to_numpy(native), goldens.input(case)):
         return failed("the launch changed its input")

@@ -150,7 +150,8 @@ class _Elements:
 def _judge_elements(got: NDArray[Any], expected: Expected, different: NDArray[np.intp]) -> Judgement:
     stored = got.reshape(-1)[different]
     exact = expected.exact.reshape(-1)[different]
-    these = _Elements(expected, different, stored.astype(np.float64), exact.astype(np.float64))
+    with np.errstate(invalid="ignore"):  # a signalling NaN is a NaN like any other
+        these = _Elements(expected, different, stored.astype(np.float64), exact.astype(np.float64))
     is_nan = np.isnan(these.got)
     by_class = is_nan & np.isnan(these.exact)
     for bound in expected.bounds:

@@ -78,6 +78,10 @@ _SPECIAL = ("nan", "trim_nan", "overflow", "inf", "mixed_inf", "subnormal", "neg
 
 #: The shape of the tutorial, a trim on both sides, an odd pool size, a global pool, and the copy k = 1.
 _FIRST = _geometries((2, 6, 6, 2), (3, 5, 7, 2), (4, 9, 12, 3), (1, 4, 4, 4), (2, 3, 5, 1))
+#: More columns of windows than a byte counts.
+_WIDE = _geometries((1, 2, 520, 2))
+#: Several windows of a size whose sums need most of what fp32 holds.
+_LARGE_WINDOWS = _geometries((4, 96, 128, 32), (2, 128, 192, 64))
 #: Each geometry of ONNX's cases once.
 _ONNX = tuple(dict.fromkeys(Geometry(*case.geometry) for case in ONNX_CASES.values()))
 #: Channels around the partition tiles of 32, 64 and 128; trims on H, on W and on both; primes; global; every k.
@@ -150,6 +154,7 @@ _BLOCKS: Mapping[str, Mapping[str, tuple[Block, ...]]] = MappingProxyType(
                 Block(_SMALL, _CORE, _NUMERICS),
                 Block(_NETWORK, _CORE, _NUMERICS, dtypes_each=1),
                 Block(_GLOBAL_256, ("fp16",), ("uniform",)),
+                Block(_WIDE, ("fp32",), ("normal",)),
             ),
             "full": (
                 Block(_FIRST + _SMALL + _TRIMS + _LONG, _CORE, _NUMERICS, families_each=3),
@@ -164,6 +169,7 @@ _BLOCKS: Mapping[str, Mapping[str, tuple[Block, ...]]] = MappingProxyType(
                 Block(_FIRST[:2], ("bf16",), _STRUCTURE, families_each=None),
                 Block(_SMALL, _CORE, _STRUCTURE, dtypes_each=2),
                 Block(_NETWORK[1:6], _CORE, ("ints", "index"), dtypes_each=1),
+                Block(_LARGE_WINDOWS, ("fp32",), ("dyadic",)),
             ),
             "full": (
                 Block(_FIRST + _SMALL + _TRIMS + _LONG, _CORE, _STRUCTURE, families_each=2),
@@ -190,7 +196,10 @@ _BLOCKS: Mapping[str, Mapping[str, tuple[Block, ...]]] = MappingProxyType(
         },
         "contract": {
             "smoke": (Block(_FIRST[:3], _CORE, ("normal", "ints"), dtypes_each=1),),
-            "standard": (Block(_FIRST[:2] + _SMALL[8:10], _CORE, ("normal", "ints")),),
+            "standard": (
+                Block(_FIRST[:2] + _SMALL[8:10], _CORE, ("normal", "ints")),
+                Block(_FIRST[4:], _CORE, ("normal",), dtypes_each=1),
+            ),
             "full": (
                 Block(_FIRST + _SMALL + _TRIMS, _CORE, ("normal", "ints", "index"), dtypes_each=1),
                 Block(_FIRST[:3], _CAPABILITY, ("ints",)),

@@ -234,7 +234,6 @@ GEOMETRY: tuple[Specimen, ...] = (
         "zeros_beyond_255_columns",
         "values",
         "Count columns of windows in eight bits: those beyond 255 stay zero.",
-        survives="no image that one tile holds has more than 255 columns of windows at this tier",
     ),
     wrong("out_parameter", "stores_sums", "values", "Store the sums and forget the division."),
     wrong("out_parameter", "writes_first_row_everywhere", "values", "Store the first row of windows into every row."),

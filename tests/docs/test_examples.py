@@ -50,3 +50,12 @@ def test_hook_in_conftest(pytester: pytest.Pytester) -> None:
     assert result.ret == 0
     assert "/mean_pool/baremetal/emulator/trn2/" in result.stdout.str()
     assert ":fp16:" not in result.stdout.str()
+
+
+def test_the_table_of_checks_is_complete() -> None:
+    from pytest_nki_pool.checks import CHECKS
+
+    rows = re.findall(r"^\| (\w+) \| `(\w+)` \| (.+) \|$", (DOCS / "checks.md").read_text(), re.MULTILINE)
+    assert {name: (group, about) for group, name, about in rows} == {
+        check.name: (check.group, check.about) for check in CHECKS.values()
+    }

@@ -87,7 +87,9 @@ STARTS = {
 }
 
 
-@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize(
+    "start", [pytest.param(start, marks=pytest.mark.needs("xdist") if start == "workers" else ()) for start in STARTS]
+)
 def test_the_rerun_line_repeats_the_failure_as_it_stands(start, folder, source, request):
     environment, command, variables = STARTS[start]
     python = request.getfixturevalue(environment)

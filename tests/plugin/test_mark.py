@@ -50,6 +50,7 @@ def test_refused(
     assert "collect.py" not in said, "where our own code stands helps nobody"
 
 
+@pytest.mark.needs("torch", "jax")
 def test_the_closest_mark_counts(run: Callable[..., pytest.RunResult], pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """

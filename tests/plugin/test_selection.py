@@ -63,7 +63,11 @@ def test_equal_generations_run_once(collect: Collect) -> None:
 
 @pytest.mark.parametrize(
     ("check", "selected"),
-    [("values", {"values"}), ("determinism", {"determinism"}), ("values,agreement", {"values", "agreement"})],
+    [
+        ("values", {"values"}),
+        ("determinism", {"determinism"}),
+        pytest.param("values,agreement", {"values", "agreement"}, marks=pytest.mark.needs("torch")),
+    ],
 )
 def test_check_by_name_or_group(check: str, selected: set[str], collect: Collect) -> None:
     assert {trial[0] for trial in collect(f"--nki-check={check}")} == selected

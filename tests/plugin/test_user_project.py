@@ -175,6 +175,7 @@ def test_an_assertion_that_fails_says_where_and_shows_none_of_our_code(
     assert "fixtures.py" not in result.stdout.str()
 
 
+@pytest.mark.needs("jax")
 def test_a_rootdir_elsewhere(
     two_kernels: tuple[str, ...], run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
 ) -> None:

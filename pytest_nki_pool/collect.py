@@ -70,12 +70,8 @@ def parametrize(metafunc: pytest.Metafunc, session: PoolSession) -> None:
 
 def is_empty(item: pytest.Item) -> bool:
     """Whether a test of the suite got no trial: its checks or cases were not asked for."""
-    callspec = getattr(item, "callspec", None)
-    return (
-        callspec is not None
-        and not hasattr(callspec.params.get("nki_check", item), "identity")
-        and ("nki_check" in callspec.params)
-    )
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    return "nki_check" in parameters and not hasattr(parameters["nki_check"], "identity")
 
 
 def _values(metafunc: pytest.Metafunc, session: PoolSession, narrowing: Narrowing) -> dict[str, list[Any]]:

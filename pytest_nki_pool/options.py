@@ -1,11 +1,11 @@
-"""Every setting once: command-line flag, environment variable and ini key, read into one frozen `Settings`."""
+"""Every setting once: command-line flag, environment variable and ini key."""
 
 from __future__ import annotations
 
 import os
-import re
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 BACKENDS = ("baremetal", "torch", "jax")
 TARGETS = ("device", "simulator", "emulator")
 TIERS = ("smoke", "standard", "full")
+
+#: What a switch may be set to where it needs a value: in the environment and in the ini file.
+ON = ("yes", "true", "1")
+OFF = ("no", "false", "0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class Option:
         default: value as text when nobody says anything.
         separator: what separates several values in one text; empty for a single value, of which the last given counts.
         choices: the values allowed; empty when they are not a fixed set.
+
+    An option without metavar is a switch: its flag takes no value.
     """
 
     name: str
@@ -40,6 +46,16 @@ class Option:
     choices: tuple[str, ...] = ()
 
     @property
+    def key(self) -> str:
+        """The name as an identifier."""
+        return self.name.replace("-", "_")
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """The values allowed; empty when they are not a fixed set."""
+        return self.choices if self.metavar else (*ON, *OFF)
+
+    @property
     def flag(self) -> str:
         """Command-line flag."""
         return f"--nki-{self.name}"
@@ -47,12 +63,12 @@ class Option:
     @property
     def variable(self) -> str:
         """Environment variable."""
-        return f"NKI_POOL_{self.name.upper()}"
+        return f"NKI_POOL_{self.key.upper()}"
 
     @property
     def ini(self) -> str:
         """Key in pytest's ini file."""
-        return f"nki_{self.name}"
+        return f"nki_{self.key}"
 
     def read(self, config: pytest.Config) -> tuple[tuple[str, ...], str]:
         """The values and where they come from: flag before environment before ini before default.
@@ -66,7 +82,7 @@ class Option:
         if texts and not values:
             raise pytest.UsageError(f"{source} is empty{self._allowed()}")
         for value in values:
-            if self.choices and value not in self.choices:
+            if self.allowed and value not in self.allowed:
                 raise pytest.UsageError(f"{source}: {value!r} is not known{self._allowed()}")
         return values, source
 
@@ -82,10 +98,10 @@ class Option:
         return ([self.default] if self.default else []), "default"
 
     def _allowed(self) -> str:
-        return f"; choose from {', '.join(self.choices)}" if self.choices else f"; give {self.metavar} or leave it out"
+        return f"; choose from {', '.join(self.allowed)}" if self.allowed else f"; give {self.metavar} or leave it out"
 
 
-OPTIONS = (
+SELECTION = (
     Option(
         "backend",
         "NAME",
@@ -134,98 +150,16 @@ OPTIONS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What a run was asked to do.
-
-    Attributes:
-        backends: framework paths asked for; empty means every one installed.
-        target: "auto" or a target.
-        platforms: one platform per generation asked for.
-        also: for each of `platforms`, every platform asked for that is the same generation.
-        kernels: target strings as given; empty means the built-in kernels or those of the hook.
-        tier: how much of the corpus.
-        checks: names of checks or groups; empty means all.
-        cases: texts of single cases; empty means the tier's corpus.
-        seed: seed of the random families.
-        sources: where each setting comes from.
-        root: folder that relative kernel paths start from.
-        rerun: the start of the command that reruns a case.
-    """
-
-    backends: tuple[str, ...]
-    target: str
-    platforms: tuple[str, ...]
-    also: tuple[tuple[str, ...], ...]
-    kernels: tuple[str, ...]
-    tier: str
-    checks: tuple[str, ...]
-    cases: tuple[str, ...]
-    seed: int
-    sources: Mapping[str, str]
-    root: str
-    rerun: str = "pytest"
-
-    @property
-    def asked(self) -> bool:
-        """Whether a flag or an environment variable was given; an ini key or a default asks for nothing."""
-        return any(source.startswith(("--", "NKI_POOL_")) for source in self.sources.values())
-
-    def to_json(self) -> dict[str, Any]:
-        """A form that a worker process can be sent."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> Settings:
-        """Read `to_json` back; JSON knows no tuples."""
-        lists = {name: tuple(value) for name, value in record.items() if isinstance(value, (list, tuple))}
-        lists["also"] = tuple(tuple(group) for group in record["also"])
-        return cls(**{**record, **lists})
+#: Titles of the groups that ``pytest --help`` shows, and the options of each.
+OPTION_GROUPS: Mapping[str, tuple[Option, ...]] = MappingProxyType({"selection": SELECTION})
 
 
 def add_options(parser: pytest.Parser) -> None:
     """Declare every option as a flag and as an ini key."""
-    group = parser.getgroup("nki-pool", "NKI pooling kernels")
-    for option in OPTIONS:
-        group.addoption(option.flag, action="append", metavar=option.metavar, default=None, help=option.help)
-        parser.addini(option.ini, help=option.help, default="")
-
-
-def read_settings(config: pytest.Config) -> Settings:
-    """Read every option.
-
-    Raises:
-        pytest.UsageError: a value is empty, unknown or no number.
-    """
-    values: dict[str, tuple[str, ...]] = {}
-    sources: dict[str, str] = {}
-    for option in OPTIONS:
-        values[option.name], sources[option.name] = option.read(config)
-    platforms = _expand(values["platform"], tuple(GENERATIONS))
-    groups: dict[str, list[str]] = {}
-    for platform in platforms:
-        groups.setdefault(GENERATIONS[platform], []).append(platform)
-    return Settings(
-        backends=_expand(values["backend"], BACKENDS),
-        target=values["target"][0],
-        platforms=tuple(group[0] for group in groups.values()),
-        also=tuple(tuple(group) for group in groups.values()),
-        kernels=values["kernel"],
-        tier=values["tier"][0],
-        checks=values["check"],
-        cases=values["case"],
-        seed=_whole(values["seed"][0], sources["seed"]),
-        sources=sources,
-        root=str(config.invocation_params.dir),
-    )
-
-
-def _expand(values: tuple[str, ...], everything: tuple[str, ...]) -> tuple[str, ...]:
-    """Replace "all" and bring what was asked for into the table's order."""
-    return tuple(name for name in everything if "all" in values or name in values)
-
-
-def _whole(text: str, source: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,18}", text):
-        raise pytest.UsageError(f"{source}: {text!r} is no seed; give a whole number >= 0 of at most 18 digits")
-    return int(text)
+    for title, options in OPTION_GROUPS.items():
+        group = parser.getgroup(f"nki-pool {title}", f"NKI pooling kernels: {title}")
+        for option in options:
+            takes = {"action": "append", "metavar": option.metavar}
+            switches = {"action": "append_const", "const": ON[0]}
+            group.addoption(option.flag, default=None, help=option.help, **(takes if option.metavar else switches))
+            parser.addini(option.ini, help=option.help, default="")

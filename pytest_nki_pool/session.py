@@ -15,9 +15,9 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pytest_nki_pool.options import Settings
     from pytest_nki_pool.plan import Plan, Trial
     from pytest_nki_pool.run import Workbench
+    from pytest_nki_pool.settings import Settings
     from pytest_nki_pool.spec.case import Case
     from pytest_nki_pool.spec.kernel import KernelSpec
     from pytest_nki_pool.verdict import Verdict  # noqa: F401 - names what the key below holds
@@ -199,11 +199,11 @@ def open_session(config: pytest.Config) -> PoolSession:
     Raises:
         pytest.UsageError: an option has a value it cannot have.
     """
-    from pytest_nki_pool.options import Settings, read_settings
+    from pytest_nki_pool.settings import Settings, read_settings
 
     if hasattr(config, "workerinput"):
-        return PoolSession(config, Settings.from_json(config.workerinput["nki_pool"]))
-    return PoolSession(config, dataclasses.replace(read_settings(config), rerun=_rerun_prefix(config)))
+        return PoolSession(config, Settings.of(**config.workerinput["nki_pool"]))
+    return PoolSession(config, read_settings(config, _rerun_prefix(config)))
 
 
 def _rerun_prefix(config: pytest.Config) -> str:

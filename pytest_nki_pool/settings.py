@@ -1,0 +1,118 @@
+"""What a run was asked to do: every option read once, into one frozen `Settings`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_nki_pool.options import BACKENDS, OPTION_GROUPS
+from pytest_nki_pool.spec.platforms import GENERATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a run was asked to do.
+
+    Attributes:
+        backends: framework paths asked for; empty means every one installed.
+        target: "auto" or a target.
+        platforms: one platform per generation asked for.
+        also: for each of `platforms`, every platform asked for that is the same generation.
+        kernels: target strings as given; empty means the built-in kernels or those of the hook.
+        tier: how much of the corpus.
+        checks: names of checks or groups; empty means all.
+        cases: texts of single cases; empty means the tier's corpus.
+        seed: seed of the random families.
+        sources: where each setting comes from.
+        root: folder that relative kernel paths start from.
+        rerun: the start of the command that reruns a case.
+        given: the values of every option as text.
+    """
+
+    backends: tuple[str, ...]
+    target: str
+    platforms: tuple[str, ...]
+    also: tuple[tuple[str, ...], ...]
+    kernels: tuple[str, ...]
+    tier: str
+    checks: tuple[str, ...]
+    cases: tuple[str, ...]
+    seed: int
+    sources: Mapping[str, str]
+    root: str
+    rerun: str
+    given: Mapping[str, tuple[str, ...]]
+
+    @property
+    def asked(self) -> bool:
+        """Whether a flag or an environment variable was given; an ini key or a default asks for nothing."""
+        return any(source.startswith(("--", "NKI_POOL_")) for source in self.sources.values())
+
+    @classmethod
+    def of(
+        cls, given: Mapping[str, Sequence[str]], sources: Mapping[str, str], root: str, rerun: str = "pytest"
+    ) -> Settings:
+        """Understand the text of every option.
+
+        Raises:
+            pytest.UsageError: a value is not what the option takes.
+        """
+        values = {name: tuple(texts) for name, texts in given.items()}
+        platforms = _expand(values["platform"], tuple(GENERATIONS))
+        groups: dict[str, list[str]] = {}
+        for platform in platforms:
+            groups.setdefault(GENERATIONS[platform], []).append(platform)
+        return cls(
+            backends=_expand(values["backend"], BACKENDS),
+            target=values["target"][0],
+            platforms=tuple(group[0] for group in groups.values()),
+            also=tuple(tuple(group) for group in groups.values()),
+            kernels=values["kernel"],
+            tier=values["tier"][0],
+            checks=values["check"],
+            cases=values["case"],
+            seed=_whole(values["seed"][0], sources["seed"]),
+            sources=sources,
+            root=root,
+            rerun=rerun,
+            given=values,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """What `of` takes, in a form that a worker process can be sent."""
+        given = {name: list(texts) for name, texts in self.given.items()}
+        return {"given": given, "sources": dict(self.sources), "root": self.root, "rerun": self.rerun}
+
+
+def read_settings(config: pytest.Config, rerun: str) -> Settings:
+    """Read every option.
+
+    Args:
+        config: pytest's configuration.
+        rerun: the start of the command that reruns a case.
+
+    Raises:
+        pytest.UsageError: a value is empty, unknown or not what the option takes.
+    """
+    options = [option for group in OPTION_GROUPS.values() for option in group]
+    read = {option.name: option.read(config) for option in options}
+    given = {name: values for name, (values, _) in read.items()}
+    sources = {name: source for name, (_, source) in read.items()}
+    return Settings.of(given, sources, str(config.invocation_params.dir), rerun)
+
+
+def _expand(values: tuple[str, ...], everything: tuple[str, ...]) -> tuple[str, ...]:
+    """Replace "all" and bring what was asked for into the table's order."""
+    return tuple(name for name in everything if "all" in values or name in values)
+
+
+def _whole(text: str, source: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise pytest.UsageError(f"{source}: {text!r} is no seed; give a whole number >= 0 of at most 18 digits")
+    return int(text)

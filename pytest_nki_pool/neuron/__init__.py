@@ -1,0 +1,1 @@
+"""The machine: Neuron devices found, leased and watched; knows neither pytest nor a framework."""

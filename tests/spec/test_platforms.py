@@ -1,4 +1,4 @@
-"""The suite and the emulator name the same chips: each knows nothing of the other, so only a test can hold them together."""
+"""The suite and the emulator name the same chips: neither knows the other, so only a test can hold them together."""
 
 from __future__ import annotations
 

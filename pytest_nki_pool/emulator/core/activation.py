@@ -5,7 +5,10 @@ Sources: NKI ISA, activation and tensor_scalar_reduce.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from pytest_nki_pool.emulator.core.alu import BINARY, UNARY
 from pytest_nki_pool.emulator.core.operands import (
@@ -18,9 +21,31 @@ from pytest_nki_pool.emulator.core.operands import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pytest_nki_pool.emulator.core.access import AccessPattern
     from pytest_nki_pool.emulator.core.dtypes import Array
     from pytest_nki_pool.emulator.core.operands import Defined, Operand
+
+
+#: Function of ScalarE -> smallest and largest magnitude that it takes. Beyond, and nothing is said of what comes out:
+#: it is undefined. Zero, infinity and NaN are special values of their own ("NKI API common fields", activation
+#: functions).
+INPUT_RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        "log": (2.0**-64, 2.0**64),
+        "reciprocal": (2.0**-42, 2.0**42),
+        "rsqrt": (2.0**-87, 2.0**97),
+        "sqrt": (2.0**-116, 2.0**118),
+    }
+)
+
+
+def _in_range(op: str, values: Array) -> Defined:
+    low, high = INPUT_RANGES[op]
+    size = np.abs(values)
+    outside = ((size < low) | (size > high)) & (size != 0) & (size < np.inf)
+    return not outside.any() or ~outside
 
 
 def activate(
@@ -30,9 +55,12 @@ def activate(
     *,
     scale: Operand = 1.0,
     bias: Operand = 0.0,
+    limited: bool = True,
     api: str = "activation",
 ) -> tuple[Array, Defined]:
     """Compute `op(data * scale + bias)` in fp32 and round once.
+
+    What comes of a value outside of `INPUT_RANGES` is undefined.
 
     Args:
         dst: destination on chip.
@@ -40,6 +68,7 @@ def activate(
         data: source of as many partitions and elements.
         scale: number, or one element per partition.
         bias: likewise.
+        limited: whether ScalarE computes it; VectorE has a reciprocal without such a range.
         api: NKI function in messages.
 
     Returns:
@@ -56,8 +85,11 @@ def activate(
         values = values * values_of(scale, partitions)
     if bias != 0.0:
         values = values + values_of(bias, partitions)
+    parts = [defined_of(operand, partitions) for operand in (data, scale, bias)]
+    if limited and op in INPUT_RANGES:
+        parts.append(_in_range(op, values))
+    defined = all_defined(parts)
     values = UNARY[op](values)
-    defined = all_defined([defined_of(operand, partitions) for operand in (data, scale, bias)])
     put(dst, values, defined)
     return values, defined
 

@@ -91,7 +91,7 @@ class Index:
             raise self._not_affine("a product of two index expressions")
         if isinstance(factor, (int, np.integer)):
             scale = int(factor)
-            return Index(self.offset * scale, tuple((c * scale, n) for c, n in self.axes))
+            return Index(self.offset * scale, tuple([(c * scale, n) for c, n in self.axes]))
         raise self._not_affine(f"a product with {type(factor).__name__}")
 
     __rmul__ = __mul__
@@ -211,15 +211,16 @@ class Condition:
 
 
 def _broadcast_axes(a: tuple[Axis, ...], b: tuple[Axis, ...]) -> tuple[Axis, ...]:
-    rank = max(len(a), len(b))
-    a = ((0, 1),) * (rank - len(a)) + a
-    b = ((0, 1),) * (rank - len(b)) + b
+    if len(a) != len(b):
+        rank = max(len(a), len(b))
+        a = ((0, 1),) * (rank - len(a)) + a
+        b = ((0, 1),) * (rank - len(b)) + b
     axes = []
     for (ca, na), (cb, nb) in zip(a, b, strict=True):
         if na != nb and 1 not in (na, nb):
             shapes = f"{[n for _, n in a]} and {[n for _, n in b]}"
             raise NKIError(f"index expressions of shapes {shapes} do not broadcast; axes have equal counts or 1")
-        axes.append((ca + cb, max(na, nb)))
+        axes.append((ca + cb, nb if na == 1 else na))
     return tuple(axes)
 
 

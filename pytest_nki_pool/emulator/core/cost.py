@@ -173,6 +173,21 @@ class Cost:
         return "\n".join(lines)
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Counters of a meter at one time, see `Cost`.
+
+    Attributes:
+        instructions: instructions per compute engine.
+        cycles: busy cycles per compute engine.
+        transfers: DMA operations, descriptors, bytes from and to HBM, seconds.
+    """
+
+    instructions: Mapping[str, int]
+    cycles: Mapping[str, float]
+    transfers: tuple[int, int, int, int, float]
+
+
 class Meter:
     """Counts what one launch executes.
 
@@ -232,6 +247,23 @@ class Meter:
             peak[Buffer.PSUM],
         )
 
+    def counts(self) -> Counts:
+        """What was counted so far."""
+        totals = self._transfers, self._descriptors, self._bytes_in, self._bytes_out, self._dma_seconds
+        return Counts(dict(self._instructions), dict(self._cycles), totals)
+
+    def repeat(self, before: Counts, times: int) -> None:
+        """Count everything since some counts as often as it happens, instead of once."""
+        for engine in self._instructions:
+            self._instructions[engine] += (times - 1) * (self._instructions[engine] - before.instructions[engine])
+            self._cycles[engine] += (times - 1) * (self._cycles[engine] - before.cycles[engine])
+        transfers, descriptors, bytes_in, bytes_out, seconds = before.transfers
+        self._transfers += (times - 1) * (self._transfers - transfers)
+        self._descriptors += (times - 1) * (self._descriptors - descriptors)
+        self._bytes_in += (times - 1) * (self._bytes_in - bytes_in)
+        self._bytes_out += (times - 1) * (self._bytes_out - bytes_out)
+        self._dma_seconds += (times - 1) * (self._dma_seconds - seconds)
+
     def _count_instruction(self, dst: AccessPattern, sources: list[AccessPattern]) -> None:
         engine = _ENGINE.get(self._api, "vector")
         operands = [dst, *sources]
@@ -290,20 +322,29 @@ def _run(access: AccessPattern) -> int:
 
 
 _REPORT: ContextVar[Callable[[str, Cost], None] | None] = ContextVar("nki_cost_report", default=None)
+_TRACED: ContextVar[bool] = ContextVar("nki_cost_traced", default=False)
 
 
 @contextmanager
-def metered(report: Callable[[str, Cost], None]) -> Iterator[None]:
+def metered(report: Callable[[str, Cost], None], *, traced: bool = False) -> Iterator[None]:
     """Have the launches of this context counted while it lasts.
 
     Args:
         report: gets the kernel's name and the cost of every launch that ends well.
+        traced: run the body of a loop that NKI traces once only once, and count it as often as it iterates: there are
+            no values to compute, and a launch gives none.
     """
-    token = _REPORT.set(report)
+    token, traced_token = _REPORT.set(report), _TRACED.set(traced)
     try:
         yield
     finally:
         _REPORT.reset(token)
+        _TRACED.reset(traced_token)
+
+
+def counts_only() -> bool:
+    """Whether launches are there to be counted alone, see `metered`."""
+    return _TRACED.get()
 
 
 def current_report() -> Callable[[str, Cost], None] | None:

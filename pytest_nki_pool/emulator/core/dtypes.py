@@ -17,6 +17,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 DType = np.dtype[Any]
 
 FLOAT32 = np.dtype(np.float32)
+BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 _FLOAT16 = np.dtype(np.float16)
 
 #: Name -> dtype, for all dtypes of any generation. `float8_e4m3` is the IEEE-like one with maximum 240.
@@ -24,12 +25,15 @@ DTYPES: Mapping[str, DType] = MappingProxyType(
     {
         "bool": np.dtype(np.bool_),
         **{n: np.dtype(n) for n in ("int8", "int16", "int32", "uint8", "uint16", "uint32", "float16", "float32")},
-        "bfloat16": np.dtype(ml_dtypes.bfloat16),
+        "bfloat16": BFLOAT16,
         "float8_e4m3": np.dtype(ml_dtypes.float8_e4m3),
         "float8_e4m3fn": np.dtype(ml_dtypes.float8_e4m3fn),
         "float8_e5m2": np.dtype(ml_dtypes.float8_e5m2),
     }
 )
+
+#: Dtypes that a launch without `Machine.precise` keeps in fp32.
+LOW_PRECISION = frozenset(DTYPES[name] for name in DTYPES if name.startswith(("bfloat16", "float8")))
 
 _NAMES: Mapping[DType, str] = MappingProxyType({dtype: name for name, dtype in DTYPES.items()})
 

@@ -14,8 +14,10 @@ import numpy as np
 
 from pytest_nki_pool.emulator.core.access import AccessPattern
 from pytest_nki_pool.emulator.core.alu import BINARY
-from pytest_nki_pool.emulator.core.dtypes import FLOAT32, as_float32, round_into, widen_into
+from pytest_nki_pool.emulator.core.cost import counts_only
+from pytest_nki_pool.emulator.core.dtypes import BFLOAT16, FLOAT32, as_float32, round_into, widen_into
 from pytest_nki_pool.emulator.core.errors import NKIError
+from pytest_nki_pool.emulator.core.memory import Buffer
 from pytest_nki_pool.emulator.core.rules import CHIP, DMA, check_buffer, check_compute, check_partitions
 from pytest_nki_pool.emulator.core.traffic import begin_write, read, write
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from pytest_nki_pool.emulator.core.dtypes import Array
-    from pytest_nki_pool.emulator.core.memory import Buffer
 
     Operand: TypeAlias = AccessPattern | float
 
@@ -33,9 +34,6 @@ REDUCTIONS = frozenset({"add", "subtract", "multiply", "maximum", "minimum"})
 
 #: Elements that are computed at a time: their fp32 values stay in the CPU's cache, and no operation holds a full copy.
 _BLOCK = 1 << 17
-
-#: Elements from which on NumPy reduces a contiguous run faster than one slice after the other.
-_LONG_RUN = 64
 
 #: With fewer kept elements, one reduction call beats one call per slice.
 _FEW_KEPT = 2048
@@ -75,6 +73,24 @@ def dma(
     _move(dst, src, api)
 
 
+def dma_add(dst: AccessPattern, src: AccessPattern, *, api: str = "dma_copy") -> None:
+    """Add elements to what is in HBM or SBUF, in fp32 with one rounding; operands as of `dma`.
+
+    Raises:
+        NKIError: see `dma`; undefined elements of the destination count as well.
+    """
+    launch = dst.storage.launch
+    total = AccessPattern.whole(launch.allocate(src.shape, "float32", Buffer.PRIVATE_HBM, "sum of dma_copy"))
+    dma(total, src, api=api)
+    before = dst.defined()
+    if before is not True and not dst.storage.on_chip:
+        raise _undefined_to_hbm(dst, dst, before, api)
+    target = total.view()
+    np.add(target, as_float32(read(dst)).reshape(target.shape), out=target)
+    total.mark(before if isinstance(before, bool) else before.reshape(target.shape))
+    dma(dst, total, api=api)
+
+
 def copy(dst: AccessPattern, src: AccessPattern, *, api: str = "tensor_copy") -> None:
     """Copy on chip by a compute engine; equal dtypes are bit-exact.
 
@@ -93,7 +109,7 @@ def copy(dst: AccessPattern, src: AccessPattern, *, api: str = "tensor_copy") ->
 def _move(dst: AccessPattern, src: AccessPattern, api: str) -> None:
     source = read(src)
     defined = src.defined()
-    if defined is not True and not dst.storage.on_chip:
+    if defined is not True and not dst.storage.on_chip and not counts_only():
         raise _undefined_to_hbm(dst, src, defined, api)
     if source.shape != dst.shape:
         source = source.reshape(dst.shape)
@@ -142,8 +158,8 @@ def _undefined_to_hbm(dst: AccessPattern, src: AccessPattern, defined: bool | Ar
         first = [int(i) for i in np.argwhere(~defined)[0]]
         seen = f"{int(defined.size - np.count_nonzero(defined))} of {src.size} elements, first at {first},"
     return NKIError(
-        f"{api}: {seen} of {src.storage.describe()} are undefined (never written) and would reach "
-        f"{dst.storage.describe()}; write them first"
+        f"{api}: {seen} of {src.storage.describe()} are undefined (never written, or beyond the input range of a "
+        f"ScalarE function) and would reach {dst.storage.describe()}; write them first"
     )
 
 
@@ -200,12 +216,12 @@ def reduce(
         raise NKIError(
             f"{api}: axis 0 is the partition dimension of {src.storage.describe()}; only free axes can be reduced"
         )
-    if dst.shape[0] != src.shape[0] or dst.size != prod(n for d, n in enumerate(src.shape) if d not in axes):
+    if dst.shape[0] != src.shape[0] or dst.size != prod([n for d, n in enumerate(src.shape) if d not in axes]):
         raise NKIError(
             f"{api}: 'dst' {list(dst.shape)} of {dst.storage.describe()} does not hold what is left of 'data' "
             f"{list(src.shape)} without axes {list(axes)}"
         )
-    rows_of = _float32_rows(src)
+    rows_of = _rows_to_reduce(src, axes)
     defined = src.defined()
     target = write(dst)
     for rows in _blocks(src, aliased=dst.storage is src.storage):
@@ -219,47 +235,43 @@ def reduce(
 
 
 def accumulate(values: Array, op: np.ufunc, axes: Sequence[int]) -> Array:
-    """Reduce axes of fp32 values one after the other, the one with the largest stride first.
+    """Reduce axes of values in fp32 one after the other, the one with the largest stride first.
 
     The accumulator starts from the first element, so -0 survives.
 
     Returns:
-        A new array in which reduced axes have size 1.
+        A new fp32 array in which reduced axes have size 1.
     """
-    for axis in sorted(axes, key=lambda a: -abs(values.strides[a])):
-        count = values.shape[axis]
-        if (count > 16 and values.size // count < _FEW_KEPT) or (count > 2 and _in_rows(values, axis)):
-            if op is np.add:  # from -0 on: the one value that leaves every first element as it is
-                values = np.add.reduce(values, axis=axis, keepdims=True, initial=-0.0)
-            else:
-                values = op.reduce(values, axis=axis, keepdims=True)
-            continue
+    source = values
+    for axis in sorted(axes, key=lambda a: -abs(source.strides[a])):
         shape = values.shape
+        count = shape[axis]
+        if count == 1:
+            continue
+        if count > 16 and values.size // count < _FEW_KEPT:
+            if op is np.add:  # from -0 on: the one value that leaves every first element as it is
+                values = np.add.reduce(values, axis=axis, dtype=FLOAT32, keepdims=True, initial=-0.0)
+            else:
+                values = op.reduce(values, axis=axis, dtype=FLOAT32, keepdims=True)
+            continue
         slices = values.transpose(axis, *range(axis), *range(axis + 1, len(shape)))
-        total = slices[0].copy()
-        for i in range(1, count):
-            op(total, slices[i], out=total)
+        total = op(slices[0], slices[1], dtype=FLOAT32)
+        for i in range(2, count):
+            op(total, slices[i], out=total, dtype=FLOAT32)
         values = total.reshape(*shape[:axis], 1, *shape[axis + 1 :])
-    return values
+    return values.astype(FLOAT32) if values is source else values
 
 
-def _in_rows(values: Array, axis: int) -> bool:
-    """Whether an axis steps over contiguous runs that are long enough for one reduction call over all of them."""
-    run = 1
-    for count, stride in zip(reversed(values.shape[axis + 1 :]), reversed(values.strides[axis + 1 :]), strict=True):
-        if stride != run * values.itemsize:
-            break
-        run *= count
-    return run >= _LONG_RUN
+def _rows_to_reduce(access: AccessPattern, axes: Sequence[int]) -> Callable[[slice], Array]:
+    """Read an on-chip operand as what `accumulate` takes, some partitions at a time.
 
-
-def _float32_rows(access: AccessPattern) -> Callable[[slice], Array]:
-    """Read an on-chip operand as fp32, some partitions at a time.
-
-    Converting the whole rows and looking through the pattern afterwards is several times faster than converting
-    through the pattern, unless the pattern leaves most of the row out.
+    NumPy widens bf16 on the fly, unless every second element is to be added to the one beside it. Other dtypes are
+    widened before: converting the whole rows and looking through the pattern afterwards is several times faster than
+    converting through the pattern, unless the pattern leaves most of the row out.
     """
     view = read(access)
+    if view.dtype == BFLOAT16 and any(access.strides[axis] > 1 and access.shape[axis] > 1 for axis in axes):
+        return lambda rows: view[rows]
     storage = access.storage
     row = storage.row
     if view.dtype == FLOAT32 or access.size * 2 < row * access.shape[0] or len(access.shape) <= len(storage.shape):
@@ -324,10 +336,14 @@ def chain(
     aliased = any(isinstance(o, AccessPattern) and o.storage is dst.storage for o in operands)
     for rows in _blocks(dst, aliased=aliased):
         values = readers[0](rows)
-        for (op, _, swap), reader in zip(steps, readers[1:], strict=True):
-            other = reader(rows)
-            values = BINARY[op](other, values) if swap else BINARY[op](values, other)
-        round_into(target[rows], values)
+        for step, ((op, _, swap), reader) in enumerate(zip(steps, readers[1:], strict=True), 1):
+            pair = (reader(rows), values) if swap else (values, reader(rows))
+            if step == len(steps) and target.dtype == FLOAT32 and isinstance(BINARY[op], np.ufunc):
+                BINARY[op](*pair, out=target[rows])  # nothing is left to round
+                break
+            values = BINARY[op](*pair)
+        else:
+            round_into(target[rows], values)
     dst.mark(defined)
 
 

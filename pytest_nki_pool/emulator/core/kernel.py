@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pytest_nki_pool.emulator.core.errors import NKIError, UnsupportedByEmulator
+from pytest_nki_pool.emulator.core.errors import NKIError
 from pytest_nki_pool.emulator.core.launch import in_launch
 
 if TYPE_CHECKING:
@@ -40,10 +40,11 @@ class Kernel:
                     f"{list(self.grid)}",
                     "err_nested_kernel_with_spmd_grid",
                 )
-            return self.function(*args, **kwargs)
+            return self.dialect.as_traced(self.function)(*args, **kwargs)
         from pytest_nki_pool.emulator.frameworks.dispatch import launch_native  # noqa: PLC0415  (frameworks launch)
 
         return launch_native(self, args, kwargs)
 
     def __getitem__(self, grid: Any) -> Kernel:
-        raise UnsupportedByEmulator(f"the launch grid kernel[{grid}]", self.dialect.name, "a launch without a grid")
+        """Choose the programs of a launch, in the form that the dialect takes: `kernel[2, 4](…)` or `kernel[2](…)`."""
+        return type(self)(self, self.dialect.grid(grid))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from math import prod
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from pytest_nki_pool.emulator.core.cost import Meter, current_report
-from pytest_nki_pool.emulator.core.dtypes import dtype_of, name_of
+from pytest_nki_pool.emulator.core.cost import Meter, counts_only, current_report
+from pytest_nki_pool.emulator.core.dtypes import LOW_PRECISION, dtype_of, name_of
 from pytest_nki_pool.emulator.core.errors import NKIError, UnsupportedByEmulator
 from pytest_nki_pool.emulator.core.generations import GENERATIONS, Generation
 from pytest_nki_pool.emulator.core.memory import Buffer, Ledger, Storage, check_shape
@@ -20,9 +21,11 @@ from pytest_nki_pool.emulator.core.programs import Programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from weakref import ReferenceType
 
     from pytest_nki_pool.emulator.core.access import AccessPattern
     from pytest_nki_pool.emulator.core.dtypes import Array
+    from pytest_nki_pool.emulator.core.placement import Placement
     from pytest_nki_pool.emulator.core.regions import LoopRegions
     from pytest_nki_pool.emulator.core.registers import Registers
 
@@ -38,6 +41,8 @@ class Machine:
         generation: "gen2", "gen3" or "gen4", see `GENERATION_OF`.
         loop_order: order in which `affine_range` iterates; "check" launches forward and reversed and compares.
         sdk: release of the Neuron SDK whose rules hold, such as "2.32"; None: the one that the dialect follows.
+        precise: whether bf16 and fp8 are rounded where the hardware rounds. Otherwise they are kept in fp32 until they
+            leave the launch, as the simulators do with `NKI_PRECISE_FP=0` ("NKI simulator guide").
 
     Raises:
         ValueError: a value is not among these.
@@ -46,6 +51,7 @@ class Machine:
     generation: str = "gen3"
     loop_order: LoopOrder = "forward"
     sdk: str | None = None
+    precise: bool = True
 
     def __post_init__(self) -> None:
         if self.generation not in GENERATIONS:
@@ -55,6 +61,7 @@ class Machine:
 
 
 _DEFAULT_MACHINE = Machine()
+_IMPRECISE_MACHINE = Machine(precise=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,7 @@ class Dialect:
         check_call: what the dialect checks before a launch.
         sdks: SDK releases that the dialect has profiles for; the first one holds by default.
         as_traced: gives a kernel function what NKI's tracer would check in its source.
+        grid: checks what stands in the brackets of `kernel[…](…)` and returns the programs per dimension.
     """
 
     name: str
@@ -82,6 +90,7 @@ class Dialect:
     check_call: Callable[[Call, Machine], None] = lambda _call, _machine: None
     sdks: tuple[str, ...] = ()
     as_traced: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda function: function
+    grid: Callable[[Any], tuple[int, ...]] = lambda _: ()
 
 
 class Launch:
@@ -95,17 +104,21 @@ class Launch:
         programs: the programs of the launch grid.
         registers: reduction registers by engine.
         shared: tensors that the kernel made in shared HBM.
+        carried: what reductions over loops have gathered so far: line of the call -> loop and tile.
+        placed: tensors at an address that the kernel chose.
         meter: counts what is executed, None when nobody asks.
+        widened: dtypes that are kept in fp32.
         active: False once the launch is over.
     """
 
     __slots__ = (
-        "_serial", "active", "dialect", "generation", "ledger", "loops", "machine", "meter", "programs", "registers",
-        "shared",
+        "_serial", "active", "carried", "dialect", "generation", "ledger", "loops", "machine", "meter", "placed",
+        "programs", "registers", "shared", "widened",
     )  # fmt: skip
 
     def __init__(self, machine: Machine, dialect: Dialect, grid: tuple[int, ...] = ()) -> None:
         self.machine = machine
+        self.widened = frozenset() if machine.precise else LOW_PRECISION
         self.dialect = dialect
         self.generation: Generation = GENERATIONS[machine.generation]
         self.ledger = Ledger(
@@ -116,6 +129,8 @@ class Launch:
         self.registers: dict[str, Registers] = {}
         self.loops: list[LoopRegions | Programs] = [self.programs] if self.programs.several else []
         self.shared: list[Storage] = []
+        self.carried: dict[object, Any] = {}
+        self.placed: list[tuple[Placement, ReferenceType[Storage]]] = []
         self.meter: Meter | None = None
         self.active = True
         self._serial = 0
@@ -150,10 +165,9 @@ class Launch:
                 f"out of {buffer}: {what} {list(sizes)} {name_of(resolved)} needs {prod(sizes) * resolved.itemsize} "
                 f"bytes; {self.generation.name} has {self.generation.hbm_bytes}"
             )
-        make = functools.partial(Storage, self, sizes, resolved, buffer, name=name)
         if buffer is not Buffer.SHARED_HBM:
-            return make()
-        storage = self.programs.shared(sizes, make)
+            return Storage(self, sizes, resolved, buffer, name=name)
+        storage = self.programs.shared(sizes, lambda: Storage(self, sizes, resolved, buffer, name=name))
         self.shared.append(storage)
         return storage
 
@@ -269,7 +283,7 @@ def run(
         dialect: the dialect it is written in.
         args: positional arguments; arrays become HBM tensors, everything else passes unchanged.
         kwargs: keyword arguments.
-        machine: what is modelled.
+        machine: what is modelled; None: gen3, with the precision that `NKI_PRECISE_FP` asks for.
         outputs: names of the parameters that the kernel writes, or None.
         grid: programs per dimension of the launch grid; () without one.
 
@@ -279,7 +293,8 @@ def run(
     Raises:
         NKIError: the kernel breaks a rule.
     """
-    machine = machine or _DEFAULT_MACHINE
+    if machine is None:
+        machine = _IMPRECISE_MACHINE if os.environ.get("NKI_PRECISE_FP") == "0" else _DEFAULT_MACHINE
     call = Call.of(function, dialect, args, kwargs, outputs, grid)
     if machine.sdk is not None and machine.sdk not in dialect.sdks:
         raise UnsupportedByEmulator(f"SDK {machine.sdk}", dialect.name, ", ".join(dialect.sdks))
@@ -295,7 +310,7 @@ def _run_both_ways(call: Call, machine: Machine) -> Any:
     other = _run(spare, replace(machine, loop_order="reversed"))
     forward = [*_arrays(result), *call.arrays()]
     backward = [*_arrays(other), *spare.arrays()]
-    if any(a.tobytes() != b.tobytes() for a, b in zip(forward, backward, strict=True)):
+    if not all(_same_bits(a, b) for a, b in zip(forward, backward, strict=True)):
         raise NKIError(
             "the result depends on the order in which affine_range iterates; its iterations must be independent, "
             "use sequential_range for a loop that carries data",
@@ -303,6 +318,11 @@ def _run_both_ways(call: Call, machine: Machine) -> Any:
             call.where(),
         )
     return result
+
+
+def _same_bits(a: Array, b: Array) -> bool:
+    unsigned = f"u{a.itemsize}"
+    return np.array_equal(a.view(unsigned), b.view(unsigned))
 
 
 def _arrays(result: Any) -> list[Array]:
@@ -321,10 +341,12 @@ def _run(call: Call, machine: Machine) -> Any:
     token = _CURRENT.set(launch)
     try:
         with np.errstate(all="ignore"):
-            result = parameters.finish(launch.programs.run(call.dialect.as_traced(call.function), args, kwargs))
+            returned = launch.programs.run(call.dialect.as_traced(call.function), args, kwargs)
+            result = None if counts_only() else parameters.finish(returned)
     finally:
         launch.active = False
         launch.shared.clear()  # they refer to the launch
+        launch.carried.clear()
         _CURRENT.reset(token)
     if report is not None and launch.meter is not None:
         report(call.function.__name__, launch.meter.cost(launch.ledger.peak))

@@ -14,9 +14,10 @@ import numpy as np
 
 from pytest_nki_pool.emulator.core import engine
 from pytest_nki_pool.emulator.core.access import AccessPattern, Span
+from pytest_nki_pool.emulator.core.cost import counts_only
 from pytest_nki_pool.emulator.core.dtypes import as_float32
 from pytest_nki_pool.emulator.core.errors import NKIError, UnsupportedByEmulator
-from pytest_nki_pool.emulator.core.masks import Region
+from pytest_nki_pool.emulator.core.masks import Region, Selection
 from pytest_nki_pool.emulator.core.reach import Reach, scratch
 from pytest_nki_pool.emulator.core.rules import MAX_ELEMENTS
 from pytest_nki_pool.emulator.core.traffic import read, write
@@ -34,18 +35,20 @@ _NEUTRAL: Mapping[str, float] = MappingProxyType({"add": -0.0, "multiply": 1.0, 
 
 
 def within(operand: Operand, region: Region) -> Any:
-    """Restrict an operand to the bounding box of a region; its dimensions of size 1 stay."""
+    """Restrict an operand to the elements of a region, in its bounding box; its dimensions of size 1 stay."""
     if isinstance(operand, Reach):
         return operand.within(region)
-    if not isinstance(operand, AccessPattern) or region.count == region.shape:
+    if not isinstance(operand, AccessPattern):
         return operand
-    skip = len(region.shape) - len(operand.shape)
-    return operand.take(
-        [
-            Span(0, 1) if n == 1 else Span(region.start[skip + d], region.count[skip + d])
-            for d, n in enumerate(operand.shape)
-        ]
-    )
+    if region.count != region.shape:
+        skip = len(region.shape) - len(operand.shape)
+        operand = operand.take(
+            [
+                Span(0, 1) if n == 1 else Span(region.start[skip + d], region.count[skip + d])
+                for d, n in enumerate(operand.shape)
+            ]
+        )
+    return operand if region.where is None else Selection.of(operand, region.where)
 
 
 def apply(
@@ -78,7 +81,7 @@ def apply(
     if isinstance(dst, Reach) and region.where is None:
         run(dst.inside(region), *parts)
         return
-    result = scratch(np.empty(region.count, dst.storage.dtype), dst.storage, defined=False)
+    result = scratch(np.empty(region.count, dst.storage.array.dtype), dst.storage, defined=False)
     run(result, *parts)
     _merge(dst, region, result, api)
 
@@ -88,7 +91,7 @@ def _merge(dst: AccessPattern | Reach, region: Region, result: AccessPattern, ap
     values, defined = result.view(), result.defined()
     where: Any = True if region.where is None else region.where
     target = dst.storage
-    if not target.on_chip and not np.all(np.logical_or(defined, np.logical_not(where))):
+    if not target.on_chip and not np.all(np.logical_or(defined, np.logical_not(where))) and not counts_only():
         raise NKIError(
             f"{api}: elements that the mask selects are undefined (never written) and would reach "
             f"{target.describe()}; write them first"
@@ -179,6 +182,6 @@ def _reduce_map(
     if defined is not True:
         defined = np.logical_not(where) | defined
     masked = scratch(values, source.storage, defined, source.storage.buffer)
-    result = scratch(np.empty(kept.count, dst.storage.dtype), dst.storage, defined=False)
+    result = scratch(np.empty(kept.count, dst.storage.array.dtype), dst.storage, defined=False)
     engine.reduce(result, op, masked, axes, divisor=divisor, negate=negate, api=api)
     _merge(dst, kept, result, api)

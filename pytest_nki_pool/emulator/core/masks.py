@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pytest_nki_pool.emulator.core.access import AccessPattern
 from pytest_nki_pool.emulator.core.errors import NKIError
 
 if TYPE_CHECKING:
@@ -62,6 +63,50 @@ class Region:
             return Region(shape, (0,) * len(shape), (0,) * len(shape))
         start, count = zip(*(spans.pop(0) if n > 1 else (0, 1) for n in shape), strict=True)
         return Region(shape, start, count, None if self.where is None else self.where.reshape(count))
+
+
+@dataclass(slots=True, eq=False)
+class Selection(AccessPattern):
+    """An access of which an instruction touches some elements alone.
+
+    Attributes:
+        where: which elements, of the pattern's shape.
+    """
+
+    where: Array
+
+    @classmethod
+    def of(cls, access: AccessPattern, where: Array) -> Selection:
+        """Restrict an access, whose dimensions of size 1 repeat, to elements of what it broadcasts to."""
+        aligned = where.reshape((1,) * (len(access.shape) - where.ndim) + where.shape)
+        extra = aligned.ndim - len(access.shape)
+        repeated = tuple(d for d, n in enumerate(access.shape, extra) if n == 1 and aligned.shape[d] > 1)
+        touched = np.any(aligned, axis=(*range(extra), *repeated), keepdims=True)
+        return cls(
+            access.storage,
+            access.offset,
+            access.shape,
+            access.strides,
+            np.broadcast_to(touched.reshape(touched.shape[extra:]), access.shape),
+        )
+
+    def addresses(self) -> Array:
+        """Addresses of the elements."""
+        lines = np.ix_(*(stride * np.arange(n) for n, stride in zip(self.shape, self.strides, strict=True)))
+        return np.broadcast_to(self.offset + sum(lines), self.shape)[self.where]
+
+
+def meet(a: AccessPattern, b: AccessPattern) -> bool:
+    """Whether two accesses touch a common element (exact)."""
+    if not a.overlaps(b):
+        return False
+    if not isinstance(a, Selection) and not isinstance(b, Selection):
+        return True
+    return bool(np.isin(_addresses(a), _addresses(b)).any())
+
+
+def _addresses(access: AccessPattern) -> Array:
+    return (access if isinstance(access, Selection) else Selection.of(access, np.ones((1,), np.bool_))).addresses()
 
 
 def region_of(mask: Condition, shape: tuple[int, ...], api: str) -> Region:

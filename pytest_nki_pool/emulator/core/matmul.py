@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_nki_pool.emulator.core.dtypes import FLOAT32, as_float32, name_of
+from pytest_nki_pool.emulator.core.dtypes import FLOAT32, as_float32, name_of, round_into
 from pytest_nki_pool.emulator.core.errors import NKIError
 from pytest_nki_pool.emulator.core.operands import (
     PSUM,
@@ -22,9 +22,12 @@ from pytest_nki_pool.emulator.core.operands import (
     put,
 )
 from pytest_nki_pool.emulator.core.rules import CHIP, check_bank
-from pytest_nki_pool.emulator.core.traffic import read, write
+from pytest_nki_pool.emulator.core.traffic import accumulate as begin_sum
+from pytest_nki_pool.emulator.core.traffic import write
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pytest_nki_pool.emulator.core.access import AccessPattern
     from pytest_nki_pool.emulator.core.dtypes import Array
     from pytest_nki_pool.emulator.core.generations import Generation
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 
 #: Rows and columns of the systolic array: largest contraction and largest stationary free size.
 ARRAY_SIZE = 128
+#: Rows and columns of the largest product that BLAS computes in one thread at a depth of `ARRAY_SIZE`.
+_BLOCK_ROWS, _BLOCK_COLUMNS = 32, 64
 #: Largest square that VectorE transposes.
 VECTOR_TRANSPOSE = 32
 
@@ -68,16 +73,113 @@ def matmul(
     _check_shapes(dst, stationary, moving, api)
     _check_dtypes(dst, stationary, moving, api)
     check_bank(dst, "dst", api)
-    product = as_float32(matrix(stationary)).T @ as_float32(matrix(moving))
+    product = multiply(as_float32(matrix(stationary)), as_float32(matrix(moving)))
     defined = _product_defined(stationary, moving)
     before = dst.defined() if accumulate is None else accumulate
-    if before is not False:
-        old = as_float32(read(dst)).reshape(product.shape)
-        kept: Defined = before if isinstance(before, bool) else before.reshape(product.shape)
-        product = product + (old if kept is True else np.where(kept, old, np.float32(0)))
-        if accumulate:
-            defined = all_defined([defined, defined_of(dst, dst.shape[0])])
-    put(dst, product, defined)
+    if before is False:
+        put(dst, product, defined)
+        return
+    target = begin_sum(dst)
+    old = as_float32(target).reshape(product.shape)
+    kept: Defined = before if isinstance(before, bool) else before.reshape(product.shape)
+    product = product + (old if kept is True else np.where(kept, old, np.float32(0)))
+    if accumulate:
+        defined = all_defined([defined, defined_of(dst, dst.shape[0])])
+    round_into(target, product.reshape(dst.shape))
+    mark(dst, defined)
+
+
+def multiply(stationary: Array, moving: Array) -> Array:
+    """Compute `stationary.T @ moving` in fp32, block by block.
+
+    BLAS gives every larger product to several threads, which costs more than a product of this size takes.
+
+    Args:
+        stationary: K x M.
+        moving: K x N.
+    """
+    depth, rows = stationary.shape
+    columns = moving.shape[1]
+    if rows * columns * depth <= _BLOCK_ROWS * _BLOCK_COLUMNS * ARRAY_SIZE:
+        return stationary.T @ moving
+    left, right = _padded(stationary, _BLOCK_ROWS), _padded(moving, _BLOCK_COLUMNS)
+    product = np.empty((left.shape[1], right.shape[1]), FLOAT32)
+    np.matmul(
+        left.reshape(depth, -1, _BLOCK_ROWS).transpose(1, 2, 0),
+        right.reshape(depth, -1, 1, _BLOCK_COLUMNS).transpose(1, 2, 0, 3),
+        out=product.reshape(-1, _BLOCK_ROWS, right.shape[1] // _BLOCK_COLUMNS, _BLOCK_COLUMNS).transpose(2, 0, 1, 3),
+    )
+    return product[:rows, :columns]
+
+
+def check_array_tile(
+    stationary: AccessPattern, tile_position: Sequence[int], tile_size: Sequence[int], api: str
+) -> None:
+    """Check the tile of the systolic array that a product runs on; it decides when, not what, is computed.
+
+    Rows and columns are cut into tiles of 128, 64, or from NeuronCore-v3 on 32 (NKI ISA, nc_matmul, tiling mode).
+
+    Args:
+        stationary: K x M.
+        tile_position: first row and column; empty for the whole array.
+        tile_size: rows and columns; empty for the whole array.
+        api: NKI function in messages.
+
+    Raises:
+        NKIError: no such tile, or it does not hold the stationary matrix.
+    """
+    if not tile_position and not tile_size:
+        return
+    sizes = (32, 64, 128) if stationary.storage.launch.generation.number >= 3 else (64, 128)
+    if len(tile_position) != 2 or len(tile_size) != 2 or any(size not in sizes for size in tile_size):
+        raise NKIError(
+            f"{api}: tile_position and tile_size are (row, column) and (rows, columns) with sizes of "
+            f"{', '.join(map(str, sizes))}, got {tuple(tile_position)} and {tuple(tile_size)}"
+        )
+    if any(at not in range(0, ARRAY_SIZE, size) for at, size in zip(tile_position, tile_size, strict=True)):
+        raise NKIError(
+            f"{api}: tile_position {tuple(tile_position)} is no multiple of tile_size {tuple(tile_size)} inside the "
+            f"array of {ARRAY_SIZE} rows and columns"
+        )
+    if stationary.shape[0] > tile_size[0] or _free(stationary) > tile_size[1]:
+        raise NKIError(
+            f"{api}: stationary {list(stationary.shape)} of {stationary.storage.describe()} does not fit the tile "
+            f"{tuple(tile_size)} of the array"
+        )
+
+
+def pass_through(dst: AccessPattern, stationary: AccessPattern, moving: AccessPattern, api: str) -> bool:
+    """Transpose in the transpose mode of `nc_matmul`: the stationary matrix comes out transposed, bit for bit.
+
+    Args:
+        dst: M x K in PSUM of the dtype of `stationary`.
+        stationary: K x M.
+        moving: the K x K identity.
+        api: NKI function in messages.
+
+    Returns:
+        False on NeuronCore-v2, which has no such mode and multiplies.
+
+    Raises:
+        NKIError: the moving matrix is no identity, or see `transpose`.
+    """
+    if dst.storage.launch.generation.number < 3:
+        return False
+    check_operands(api, SBUF, stationary=stationary, moving=moving)
+    values = as_float32(matrix(moving))
+    if values.shape[0] != values.shape[1] or not np.array_equal(values, np.eye(len(values), dtype=FLOAT32)):
+        raise NKIError(
+            f"{api}: is_transpose passes the stationary matrix through and takes an identity as the moving one, got "
+            f"{list(moving.shape)} of {moving.storage.describe()}"
+        )
+    transpose(dst, stationary, engine="tensor", api=api)
+    return True
+
+
+def _padded(values: Array, unit: int) -> Array:
+    """Fill up the second dimension with zeros to a multiple of a unit."""
+    extra = -values.shape[1] % unit
+    return np.pad(values, ((0, 0), (0, extra))) if extra else values
 
 
 def _check_shapes(dst: AccessPattern, stationary: AccessPattern, moving: AccessPattern, api: str) -> None:

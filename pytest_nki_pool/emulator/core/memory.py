@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from pytest_nki_pool.emulator.core.access import contiguous_strides
-from pytest_nki_pool.emulator.core.dtypes import name_of
+from pytest_nki_pool.emulator.core.dtypes import FLOAT32, name_of
 from pytest_nki_pool.emulator.core.errors import NKIError, kernel_line, location_text
 
 if TYPE_CHECKING:
@@ -120,7 +120,8 @@ class Storage:
         shape, dtype, buffer: as declared; dimension 0 is the partition dimension on chip.
         strides: steps of the row-major order, in elements.
         row: elements of one partition.
-        array: values of `shape`; C-contiguous but for the distance of the partitions.
+        array: values of `shape`, of `dtype` unless the launch keeps that in fp32; C-contiguous but for the distance of
+            the partitions.
         bytes: flat bytes that hold the values, the base of every strided view.
         origin: where in `bytes` the values begin.
         pitch: elements from one partition to the next in memory: `row`, but for a tile that shares memory.
@@ -174,7 +175,7 @@ class Storage:
             launch.ledger.charge(self.serial, buffer, self.row * dtype.itemsize, describe)
             self._charged = True
         self.defined: bool | Array = array is not None
-        self.adopt(np.empty(shape, dtype) if array is None else array)
+        self.adopt(np.empty(shape, self._stored()) if array is None else array)
 
     def adopt(self, array: Array) -> None:
         """Take a C-contiguous array of the storage's shape and dtype as the storage's memory."""
@@ -199,7 +200,11 @@ class Storage:
         self.line = kernel_line()
         self.defined = False
         self.frozen = False
-        self.adopt(np.empty(self.shape, self.dtype))
+        self.adopt(np.empty(self.shape, self._stored()))
+
+    def _stored(self) -> DType:
+        widened = self.launch.widened
+        return FLOAT32 if widened and self.dtype in widened else self.dtype
 
     def share(self, array: Array) -> None:
         """Hold the values of frozen memory until the first write."""
@@ -214,9 +219,10 @@ class Storage:
             offset: address of the first partition's row in it; every row is contiguous.
             pitch: elements from one row to the next.
         """
-        size = self.dtype.itemsize
+        dtype = source.array.dtype
+        size = dtype.itemsize
         steps = tuple(step * size for step in self.strides[1:])
-        self.adopt(np.ndarray(self.shape, self.dtype, source.bytes, offset * size, (pitch * size, *steps)))
+        self.adopt(np.ndarray(self.shape, dtype, source.bytes, offset * size, (pitch * size, *steps)))
         self._bytes, self.origin, self.pitch = source.bytes, offset * size, pitch
         self.frozen = True
 
@@ -224,6 +230,13 @@ class Storage:
         """Get memory of its own before the first write."""
         self.adopt(self.array.copy())
         self.frozen = False
+
+    def surrender(self) -> None:
+        """Lose the memory to another tensor: nothing is defined any more, and nothing is charged."""
+        self.defined = False
+        if self._charged:
+            self.launch.ledger.release(self.serial)
+            self._charged = False
 
     def describe(self) -> str:
         """Say which tensor this is: name, shape, dtype and buffer."""
@@ -246,7 +259,7 @@ def check_shape(shape: Sequence[object], buffer: Buffer, partitions: int, what: 
     Raises:
         NKIError: a size is no positive integer, or an on-chip shape has under two dimensions or too many partitions.
     """
-    if not isinstance(shape, Iterable) or isinstance(shape, str):
+    if type(shape) not in (tuple, list) and (not isinstance(shape, Iterable) or isinstance(shape, str)):
         raise NKIError(f"{what}: a shape is a tuple or list of static integers, got {shape!r}")
     sizes = tuple(shape)
     plain = True

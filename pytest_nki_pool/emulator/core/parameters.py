@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_nki_pool.emulator.core.access import AccessPattern
+from pytest_nki_pool.emulator.core.dtypes import FLOAT32
 from pytest_nki_pool.emulator.core.errors import NKIError
 from pytest_nki_pool.emulator.core.memory import Buffer, Storage, check_shape
 
@@ -45,7 +46,7 @@ class Parameters:
         what = f"parameter `{name}`"
         dtype = self._launch.check_dtype(value.dtype, what)
         shape = check_shape(value.shape, Buffer.HBM, self._launch.generation.partitions, what)
-        array = np.ascontiguousarray(value)
+        array = np.ascontiguousarray(value, FLOAT32 if dtype in self._launch.widened else None)
         role = self._role(name)
         storage = Storage(self._launch, shape, dtype, Buffer.HBM, name=name, array=array, parameter=role)
         storage.defined = role != "output"
@@ -113,7 +114,7 @@ class Parameters:
             results.append(self._result(access, results))
         for storage, array in written:
             if not np.may_share_memory(storage.array, array):
-                np.copyto(array, storage.array)
+                np.copyto(array, storage.array, casting="unsafe")
         if returned is None:
             return None
         return tuple(results) if isinstance(returned, (tuple, list)) else results[0]
@@ -196,5 +197,7 @@ class Parameters:
     def _result(self, access: AccessPattern, earlier: list[Array]) -> Array:
         self._check_defined(access)
         view = access.view()
+        if view.dtype != access.storage.dtype:
+            return view.astype(access.storage.dtype)
         own = access.storage.parameter is None and view is access.storage.array
         return view if own and not any(view is result for result in earlier) else view.copy()

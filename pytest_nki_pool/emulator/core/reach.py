@@ -9,10 +9,13 @@ import numpy as np
 
 from pytest_nki_pool.emulator.core.access import AccessPattern, Span, out_of_bounds
 from pytest_nki_pool.emulator.core.affine import Index, subscript
+from pytest_nki_pool.emulator.core.masks import Selection
 from pytest_nki_pool.emulator.core.memory import ON_CHIP, Buffer, Storage
 from pytest_nki_pool.emulator.core.traffic import read, write
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pytest_nki_pool.emulator.core.dtypes import Array
     from pytest_nki_pool.emulator.core.masks import Region
 
@@ -74,17 +77,20 @@ class Reach:
         key = [_shifted(index, region) for index in self.key]
         sized = list(zip(spans, base.shape, strict=True))
         if all(low >= 0 and high < size for (low, high), size in sized):
-            return subscript(base, key)
+            access = subscript(base, key)
+            return access if region.where is None else Selection.of(access, region.where)
         inside = [Span(max(low, 0), min(high, size - 1) + 1 - max(low, 0)) for (low, high), size in sized]
         origin = [min(low, 0) if dim == 0 else low for dim, (low, _) in enumerate(spans)]
         place = tuple(
             slice(span.start - first, span.start - first + span.count)
             for span, first in zip(inside, origin, strict=True)
         )
-        array = np.zeros([high + 1 - first for first, (_, high) in zip(origin, spans, strict=True)], base.storage.dtype)
+        counts = [high + 1 - first for first, (_, high) in zip(origin, spans, strict=True)]
+        array = np.zeros(counts, base.storage.array.dtype)
         exists = np.zeros(array.shape, np.bool_)
         part = base.take(inside)
-        array[place] = read(part)
+        touched = _touched(part, [v - s.start for v, s in zip(self._selected(region), inside, strict=True)])
+        array[place] = read(touched)
         exists[place] = part.defined()
         padded = scratch(array, base.storage, exists, base.storage.buffer)
         return subscript(padded, [index - first for index, first in zip(key, origin, strict=True)])
@@ -106,14 +112,30 @@ class Reach:
         """
         self.check(region)
         base = self.base
-        where = np.ones(region.count, np.bool_) if region.where is None else region.where
-        at = tuple(np.broadcast_to(_values(index, region), region.count)[where] for index in self.key)
+        where = _where(region)
+        at = self._selected(region)
         part = base.take([Span(int(i.min()), int(i.max() - i.min()) + 1) for i in at])
         place = tuple(i - i.min() for i in at)
-        write(part)[place] = values[where]
+        write(_touched(part, place))[place] = values[where]
         marks = np.broadcast_to(part.defined(), part.shape).copy()
         marks[place] = defined if isinstance(defined, bool) else defined[where]
         part.mark(True if marks.all() else marks)
+
+    def _selected(self, region: Region) -> tuple[Array, ...]:
+        """Indices of the selected elements, per dimension of the tensor."""
+        where = _where(region)
+        return tuple(np.broadcast_to(_values(index, region), region.count)[where] for index in self.key)
+
+
+def _where(region: Region) -> Array:
+    return np.ones(region.count, np.bool_) if region.where is None else region.where
+
+
+def _touched(part: AccessPattern, place: Sequence[Array]) -> Selection:
+    """Restrict an access to the elements at some indices."""
+    where = np.zeros(part.shape, np.bool_)
+    where[tuple(place)] = True
+    return Selection.of(part, where)
 
 
 def _bounds(index: Index, region: Region) -> tuple[int, int]:

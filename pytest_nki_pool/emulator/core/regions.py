@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING
 
 from pytest_nki_pool.emulator.core.access import AccessPattern
 from pytest_nki_pool.emulator.core.errors import NKIError
+from pytest_nki_pool.emulator.core.masks import Selection, meet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_Pattern = tuple[int, int, int, int, tuple[int, ...], tuple[int, ...]]
+    from pytest_nki_pool.emulator.core.dtypes import Array
+
+#: Iteration, lowest and highest address, offset, shape, strides, and which elements under a mask.
+_Pattern = tuple[int, int, int, int, tuple[int, ...], tuple[int, ...], "Array | None"]
 
 #: Kind of access -> the kinds that it must not meet in another iteration. Sums of matrix products into PSUM may meet:
 #: TensorE adds them up in whatever order they come.
@@ -67,20 +71,22 @@ class LoopRegions:
                 "create it before the loop or in every iteration",
                 "err_local_variable_used_out_of_scope",
             )
-        mine = (self._iteration, *access.bounds(), access.offset, access.shape, access.strides)
+        where = access.where if isinstance(access, Selection) else None
+        mine = (self._iteration, *access.bounds(), access.offset, access.shape, access.strides, where)
         if self._iteration:
             for other in _CONFLICTS[kind]:
                 self._compare(access, mine, kind, other)
         known = self._known[kind].setdefault(storage.serial, [])
-        if not known or known[-1] != mine:
+        if not known or where is not None or known[-1][-1] is not None or known[-1] != mine:
             known.append(mine)
 
     def _compare(self, access: AccessPattern, mine: _Pattern, kind: str, other: str) -> None:
         storage = access.storage
-        for iteration, low, high, offset, shape, strides in self._known[other].get(storage.serial, ()):
+        for iteration, low, high, offset, shape, strides, where in self._known[other].get(storage.serial, ()):
             if iteration == mine[0] or high < mine[1] or mine[2] < low:
                 continue
-            if access.overlaps(AccessPattern(storage, offset, shape, strides)):
+            other_access = AccessPattern(storage, offset, shape, strides)
+            if meet(access, other_access if where is None else Selection.of(other_access, where)):
                 raise NKIError(
                     f"iteration {self._iteration} of {self.name} {kind} elements of {storage.describe()} that "
                     f"iteration {iteration} {_PAST[other]}; iterations of affine_range must be independent: missing "

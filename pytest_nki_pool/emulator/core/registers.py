@@ -75,6 +75,51 @@ class Registers:
         put(dst, self._values[lanes, None], self._defined[lanes, None])
 
 
+def reduce_result(
+    engine: str,
+    command: str,
+    op: str,
+    data: AccessPattern,
+    values: Array,
+    defined: Defined,
+    result: AccessPattern | None,
+    *,
+    api: str,
+    initial: Array | None = None,
+) -> None:
+    """Carry out a command to the reduction registers of an engine, and read them out.
+
+    Args:
+        engine: "scalar" or "vector"; an idle VectorE may change its registers (NKI ISA, select_reduce).
+        command: name of a `reduce_cmd`.
+        op: operation of the reduction.
+        data: source of the instruction, whose partitions are the registers.
+        values: fp32 results of the instruction, partitions x free elements.
+        defined: where they are defined.
+        result: tile of one element per partition for the registers, or None.
+        api: NKI function in messages.
+        initial: what `load_reduce` starts from.
+
+    Raises:
+        NKIError: `reduce` on registers that hold nothing, or no such result tile.
+    """
+    registers = data.storage.launch.registers.setdefault(engine, Registers())
+    lanes = lanes_of(data)
+    if command == "idle":
+        if engine == "vector":
+            registers.forget()
+            if result is not None:
+                raise NKIError(f"{api}: reduce_res goes with a reduce_cmd other than idle")
+    elif command == "reset":
+        registers.reset(op, lanes)
+    else:
+        if command != "reduce":
+            registers.reset(op, lanes, initial)
+        registers.reduce(op, lanes, values, defined, api)
+    if result is not None:
+        registers.read_out(result, lanes, api)
+
+
 def lanes_of(access: AccessPattern) -> slice:
     """Partitions that an access touches."""
     start = access.offset // access.storage.row

@@ -8,7 +8,7 @@ import numpy as np
 
 from pytest_nki_pool.emulator.core.access import AccessPattern, contiguous_strides
 from pytest_nki_pool.emulator.core.dtypes import name_of
-from pytest_nki_pool.emulator.core.errors import NKIError
+from pytest_nki_pool.emulator.core.errors import NKIError, UnsupportedByEmulator
 from pytest_nki_pool.emulator.core.memory import Storage
 
 if TYPE_CHECKING:
@@ -24,11 +24,19 @@ class Alias(Storage):
 
     Raises:
         NKIError: a row of the last dimension holds no whole number of new elements.
+        UnsupportedByEmulator: the launch keeps the dtype in fp32, so it has no bytes of its own.
     """
 
     __slots__ = ("_base",)
 
     def __init__(self, base: Storage, dtype: DType) -> None:
+        self._charged = False
+        if base.array.dtype != base.dtype:
+            raise UnsupportedByEmulator(
+                f"{name_of(base.dtype)} read as {name_of(dtype)} while low precision is kept in fp32",
+                base.launch.dialect.name,
+                "Machine(precise=True)",
+            )
         width = base.shape[-1] * base.dtype.itemsize
         if width % dtype.itemsize:
             raise NKIError(
@@ -36,7 +44,6 @@ class Alias(Storage):
                 f"multiple of {dtype.itemsize}"
             )
         self._base = base
-        self._charged = False
         self._named = base._named
         self.name, self.buffer, self.on_chip, self.parameter = base.name, base.buffer, base.on_chip, base.parameter
         self.launch, self.line = base.launch, base.line

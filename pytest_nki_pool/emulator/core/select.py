@@ -158,10 +158,9 @@ def choose(
 
 
 def _in_dtype(operand: Operand, dst: AccessPattern) -> Array:
-    dtype = dst.storage.dtype
-    if isinstance(operand, AccessPattern) and operand.storage.dtype == dtype:
+    if isinstance(operand, AccessPattern) and operand.storage.dtype == dst.storage.dtype:
         return matrix(operand)
-    return round_to(values_of(operand, dst.shape[0]), dtype)
+    return round_to(values_of(operand, dst.shape[0]), dst.storage.array.dtype)
 
 
 def copy_predicated(

@@ -9,9 +9,11 @@ from pytest_nki_pool.emulator.core.access import AccessPattern
 from pytest_nki_pool.emulator.core.errors import NKIError
 from pytest_nki_pool.emulator.core.launch import current_launch
 from pytest_nki_pool.emulator.core.memory import Buffer
+from pytest_nki_pool.emulator.core.placement import allocate_at
 from pytest_nki_pool.emulator.core.rules import HBM
 from pytest_nki_pool.emulator.current.missing import unsupported
 from pytest_nki_pool.emulator.current.operands import check_fill, placed, tensor
+from pytest_nki_pool.emulator.current.patterns import static_integers
 from pytest_nki_pool.emulator.current.tensor import NkiTensor, describe
 
 if TYPE_CHECKING:
@@ -21,7 +23,12 @@ if TYPE_CHECKING:
 
 
 def allocate(
-    api: str, shape: Sequence[int], dtype: object, buffer: Buffer | str | None = Buffer.SBUF, name: str = ""
+    api: str,
+    shape: Sequence[int],
+    dtype: object,
+    buffer: Buffer | str | None = Buffer.SBUF,
+    name: str = "",
+    address: tuple[int, int] | None = None,
 ) -> AccessPattern:
     """Allocate an undefined tensor in the running launch.
 
@@ -32,7 +39,10 @@ def allocate(
         place = Buffer.SBUF if buffer is None else Buffer(buffer)
     except ValueError:
         raise NKIError(f"{api}: buffer {buffer!r} does not exist; use one of {', '.join(Buffer)}") from None
-    return AccessPattern.whole(current_launch(f"nl.{api}").allocate(shape, dtype, place, name))
+    launch = current_launch(f"nl.{api}")
+    if address is not None:
+        return AccessPattern.whole(allocate_at(launch, shape, dtype, place, name, address))
+    return AccessPattern.whole(launch.allocate(shape, dtype, place, name))
 
 
 def tile_like(api: str, source: AccessPattern, dtype: object, shape: Sequence[int] | None = None) -> AccessPattern:
@@ -54,11 +64,19 @@ def ndarray(
         dtype: any spelling.
         buffer: memory; None is SBUF. What a kernel returns lives in `shared_hbm`.
         name: its name in messages.
-        address: not supported.
+        address: first partition and first byte in it, of a tensor on chip; None: wherever there is room.
+
+    Raises:
+        NKIError: no such tensor or address.
     """
-    if address is not None:
-        raise unsupported("nl.ndarray(address=…)", "nl.ndarray")
-    return NkiTensor(allocate("ndarray", shape, dtype, buffer, name))
+    return NkiTensor(allocate("ndarray", shape, dtype, buffer, name, None if address is None else _address(address)))
+
+
+def _address(address: object) -> tuple[int, int]:
+    entries = static_integers(address, "address of nl.ndarray")
+    if len(entries) != 2:
+        raise NKIError(f"address of nl.ndarray: (first partition, first byte), got {address!r}")
+    return entries[0], entries[1]
 
 
 def full(

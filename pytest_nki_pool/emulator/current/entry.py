@@ -8,12 +8,27 @@ from pytest_nki_pool.emulator.core.errors import NKIError
 from pytest_nki_pool.emulator.core.kernel import Kernel as CoreKernel
 from pytest_nki_pool.emulator.core.launch import Dialect, run
 from pytest_nki_pool.emulator.core.memory import Buffer
+from pytest_nki_pool.emulator.core.source import releasing
 from pytest_nki_pool.emulator.current.arguments import check_call
 from pytest_nki_pool.emulator.current.missing import unsupported
 from pytest_nki_pool.emulator.current.tensor import NkiTensor, access_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+def _cores(cores: object) -> tuple[int, ...]:
+    """Check the number of physical cores of a launch (LNC), `kernel[2]`.
+
+    With 2 cores the kernel runs as two programs that share the tensors in shared HBM.
+
+    Raises:
+        NKIError: neither 1 nor 2.
+    """
+    if type(cores) is not int or cores not in (1, 2):
+        raise NKIError(f"kernel[{cores!r}]: a logical NeuronCore has 1 or 2 physical cores")
+    return (cores,)
+
 
 #: Parameters may be written, as in `nki.simulate`; outputs live in shared HBM (NKI 0.3 release notes).
 DIALECT = Dialect(
@@ -24,6 +39,8 @@ DIALECT = Dialect(
     output_buffers=frozenset({Buffer.SHARED_HBM}),
     check_call=check_call,
     sdks=("2.32", "2.33"),
+    as_traced=releasing,
+    grid=_cores,
 )
 
 
@@ -31,18 +48,6 @@ class Kernel(CoreKernel):
     """What `nki.jit` returns."""
 
     dialect = DIALECT
-
-    def __getitem__(self, cores: object) -> Kernel:
-        """Choose the number of physical cores of a launch (LNC): `kernel[1]`.
-
-        With 2 cores the kernel runs as two programs that share the tensors in shared HBM.
-
-        Raises:
-            NKIError: neither 1 nor 2.
-        """
-        if type(cores) is not int or cores not in (1, 2):
-            raise NKIError(f"kernel[{cores!r}]: a logical NeuronCore has 1 or 2 physical cores")
-        return Kernel(self.function, (cores,))
 
 
 def jit(fn: Callable[..., Any] | None = None, **options: object) -> Any:

@@ -1,19 +1,16 @@
-"""The enums of `nki.isa`, with the numbers of this dialect, and the engines that run an instruction."""
+"""The enums of `nki.isa`, with the numbers of this dialect."""
 # ruff: noqa: N801  (the names of NKI)
 
 from __future__ import annotations
 
 from enum import Enum
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from pytest_nki_pool.emulator.core import engines as core
 from pytest_nki_pool.emulator.core.errors import NKIError
-from pytest_nki_pool.emulator.core.memory import Buffer
-from pytest_nki_pool.emulator.current.tensor import describe
+from pytest_nki_pool.emulator.core.launch import current_launch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pytest_nki_pool.emulator.core.access import AccessPattern
 
 
@@ -70,19 +67,6 @@ class nc_version(Enum):
     gen4 = 4
 
 
-#: Engines that run an instruction, beside `unknown` (the compiler chooses).
-_ENGINES: Mapping[str, tuple[engine, ...]] = MappingProxyType(
-    {
-        "dma_copy": (engine.sync, engine.scalar, engine.gpsimd, engine.dma),
-        "memset": (engine.vector, engine.gpsimd),
-        "nc_transpose": (engine.tensor, engine.vector),
-        "tensor_copy": (engine.vector, engine.scalar, engine.gpsimd),
-        "tensor_scalar": (engine.vector, engine.scalar, engine.gpsimd),
-        "tensor_tensor": (engine.vector, engine.gpsimd),
-    }
-)
-
-
 def check_member(api: str, parameter: str, value: object, kind: type[Enum]) -> None:
     """Check that an argument is a member of an enum, not its number.
 
@@ -93,16 +77,13 @@ def check_member(api: str, parameter: str, value: object, kind: type[Enum]) -> N
         raise NKIError(f"{api} {parameter} must be a member of nisa.{kind.__name__}, got {value!r}")
 
 
-def check_engine(api: str, value: engine, *operands: AccessPattern) -> None:
-    """Check that an engine runs an instruction and reaches its operands.
+def check_engine(
+    api: str, value: engine, dst: AccessPattern | None = None, **sources: AccessPattern | float | None
+) -> None:
+    """Check that an engine runs an instruction and reaches its operands, see `core.engines`.
 
     Raises:
-        NKIError: it does not.
+        NKIError: it does not, or is no member of the enum.
     """
     check_member(api, "engine", value, engine)
-    if value is not engine.unknown and value not in _ENGINES[api]:
-        allowed = ", ".join(member.name for member in _ENGINES[api])
-        raise NKIError(f"{api} does not run on engine {value.name}; use one of {allowed}")
-    for access in operands:
-        if value is engine.gpsimd and access.storage.buffer is Buffer.PSUM:
-            raise NKIError(f"{api} on engine gpsimd cannot reach psum: {describe(access)}")
+    core.check_engine(api, value.name, current_launch(api).generation, dst=dst, **sources)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from pytest_nki_pool.emulator.core.access import AccessPattern
 from pytest_nki_pool.emulator.core.activation import activate
 from pytest_nki_pool.emulator.core.errors import NKIError
 from pytest_nki_pool.emulator.core.memory import Buffer
+from pytest_nki_pool.emulator.core.promotion import promote
 from pytest_nki_pool.emulator.core.scan import logical_reduce, variance
 from pytest_nki_pool.emulator.core.select import choose, predicate_of
 from pytest_nki_pool.emulator.current.creation import allocate, tile_like
@@ -26,6 +28,7 @@ from pytest_nki_pool.emulator.current.operands import (
     trailing_axes,
     whole_number,
 )
+from pytest_nki_pool.emulator.current.patterns import static_integer, static_integers
 from pytest_nki_pool.emulator.current.tensor import NkiTensor, describe
 
 if TYPE_CHECKING:
@@ -53,7 +56,7 @@ class Operation:
         Args:
             x: tile or number.
             y: tile or number; tiles do not broadcast.
-            dtype: dtype of the result; None: that of the tiles.
+            dtype: dtype of the result; None: that of the tiles, or what two of them promote to.
 
         Returns:
             A new SBUF tile.
@@ -64,10 +67,10 @@ class Operation:
         if not tiles:
             raise NKIError(f"nl.{api} takes at least one tile, got {type(x).__name__} and {type(y).__name__}")
         if len(tiles) == 2:
-            self._check_tiles(*tiles, dtype=dtype)
+            self._check_tiles(*tiles)
         if api == "power":
             self._check_power(tiles)
-        result = tile_like(api, tiles[0], dtype)
+        result = tile_like(api, tiles[0], _promoted(tiles) if dtype is None else dtype)
         left, right = (_operand(value, api) for value in (x, y))
         if api in integers.BITWISE:
             self._on_bits(result, left, right)
@@ -77,12 +80,10 @@ class Operation:
             engine.elementwise(result, api, left, right, api=api)
         return NkiTensor(result)
 
-    def _check_tiles(self, a: AccessPattern, b: AccessPattern, *, dtype: object) -> None:
+    def _check_tiles(self, a: AccessPattern, b: AccessPattern) -> None:
         check_pair(self.alu, a, b)
         if a.shape != b.shape:
             raise NKIError(f"nl.{self.alu}: {describe(a)} and {describe(b)} differ in shape; tiles do not broadcast")
-        if dtype is None and a.storage.dtype != b.storage.dtype:
-            raise unsupported(f"the promotion of dtypes in nl.{self.alu}", f"nl.{self.alu}(…, dtype=…)")
 
     def _check_power(self, tiles: list[AccessPattern]) -> None:
         if len(tiles) < 2:
@@ -129,7 +130,7 @@ class Function:
         if self.act == "copy":
             engine.copy(result, source, api="copy")
         else:
-            activate(result, self.act, source, api=self.act)
+            activate(result, self.act, source, limited=self.act != "reciprocal", api=self.act)
         return NkiTensor(result)
 
 
@@ -292,9 +293,7 @@ def where(condition: NkiTensor, x: NkiTensor | Scalar, y: NkiTensor | Scalar, dt
         if tile.shape != predicate.shape:
             seen = f"{describe(predicate)} and {describe(tile)}"
             raise NKIError(f"nl.where: {seen} differ in shape; tiles do not broadcast")
-    if dtype is None and len({tile.storage.dtype for tile in tiles}) > 1:
-        raise unsupported("the promotion of dtypes in nl.where", "nl.where(…, dtype=…)")
-    result = tile_like("where", tiles[0], dtype)
+    result = tile_like("where", tiles[0], _promoted(tiles) if dtype is None else dtype)
     left, right = (_operand(value, "where") for value in (x, y))
     choose(result, *predicate_of(predicate), left, right, api="where")
     return NkiTensor(result)
@@ -303,7 +302,8 @@ def where(condition: NkiTensor, x: NkiTensor | Scalar, y: NkiTensor | Scalar, dt
 def expand_dims(x: NkiTensor, axis: int) -> NkiTensor:
     """View a tile with one more dimension of size 1 at a place; see `NkiTensor.expand_dim`."""
     tensor(x, "x", "expand_dims")
-    return x.expand_dim(axis if axis >= 0 else axis + x.ndim + 1)
+    at = static_integer(axis, "axis of nl.expand_dims")
+    return x.expand_dim(at if at >= 0 else at + x.ndim + 1)
 
 
 def broadcast_to(x: NkiTensor, shape: Sequence[int], dtype: object = None) -> NkiTensor:
@@ -318,7 +318,7 @@ def broadcast_to(x: NkiTensor, shape: Sequence[int], dtype: object = None) -> Nk
         A new tile, or `x` itself when nothing changes.
     """
     source = on_chip(x, "x", "broadcast_to")
-    wanted = tuple(shape)
+    wanted = tuple(static_integers(shape, "shape of nl.broadcast_to"))
     view = source.broadcast_to(wanted) if len(wanted) == len(source.shape) else None
     if view is None:
         raise NKIError(
@@ -384,6 +384,11 @@ def _reduced(
     axes = trailing_axes(axis, source, f"nl.{api}")
     kept = source.shape[: axes[0]]
     return source, axes, (*kept, *(1,) * len(axes)) if keepdims else kept if len(kept) > 1 else (*kept, 1)
+
+
+def _promoted(tiles: Sequence[AccessPattern]) -> object:
+    """Dtype of a result of one or two tiles."""
+    return functools.reduce(promote, [tile.storage.dtype for tile in tiles])
 
 
 def _operand(value: Any, api: str) -> AccessPattern | float:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pytest_nki_pool.emulator.core.errors import NKIError
 from pytest_nki_pool.emulator.core.memory import ON_CHIP, Buffer
 from pytest_nki_pool.emulator.core.rules import HBM
 from pytest_nki_pool.emulator.current.creation import (
@@ -117,22 +118,28 @@ hbm = private_hbm = Buffer.HBM
 
 def is_hbm(buffer: Buffer) -> bool:
     """Whether a memory is HBM of any kind."""
-    return buffer in HBM
+    return _buffer(buffer) in HBM
 
 
 def is_sbuf(buffer: Buffer) -> bool:
     """Whether a memory is SBUF."""
-    return buffer is sbuf
+    return _buffer(buffer) is sbuf
 
 
 def is_psum(buffer: Buffer) -> bool:
     """Whether a memory is PSUM."""
-    return buffer is psum
+    return _buffer(buffer) is psum
 
 
 def is_on_chip(buffer: Buffer) -> bool:
     """Whether a memory is SBUF or PSUM."""
-    return buffer in ON_CHIP
+    return _buffer(buffer) in ON_CHIP
+
+
+def _buffer(buffer: object) -> Buffer:
+    if not isinstance(buffer, Buffer):
+        raise NKIError(f"a memory is nl.sbuf, nl.psum, nl.hbm, nl.private_hbm or nl.shared_hbm, got {buffer!r}")
+    return buffer
 
 
 _MISSING = (

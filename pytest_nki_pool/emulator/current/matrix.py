@@ -15,7 +15,7 @@ from pytest_nki_pool.emulator.current.enums import check_engine, check_member
 from pytest_nki_pool.emulator.current.functions import equal
 from pytest_nki_pool.emulator.current.missing import unsupported
 from pytest_nki_pool.emulator.current.operands import alu_op, is_number, on_chip, placed
-from pytest_nki_pool.emulator.current.patterns import index_pairs, static_integer
+from pytest_nki_pool.emulator.current.patterns import index_pairs, static_integer, static_integers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,25 +49,27 @@ def nc_matmul(
         moving: K x N in SBUF, N up to 512 (NeuronCore-v4: 1024).
         is_stationary_onezero: a hint for speed.
         is_moving_onezero: a hint for speed.
-        is_transpose: not supported.
+        is_transpose: pass `stationary` through, transposed bit for bit, with an identity as `moving`.
         accumulate: whether to add to `dst`; None: where it was written before.
-        tile_position: not supported.
-        tile_size: not supported.
+        tile_position: first row and column of the part of the systolic array that computes.
+        tile_size: its rows and columns.
         perf_mode: `none`.
         name: name of the instruction.
     """
     api = "nc_matmul"
     check_member(api, "perf_mode", perf_mode, enums.matmul_perf_mode)
-    if is_transpose:
-        raise unsupported("nisa.nc_matmul(is_transpose=True)", "nisa.nc_transpose")
-    if tuple(tile_position) or tuple(tile_size) or perf_mode is not enums.matmul_perf_mode.none:
-        raise unsupported("nisa.nc_matmul with tile_position, tile_size or perf_mode", "nisa.nc_matmul without them")
-    matmul.matmul(
-        placed(dst, "dst", api, (Buffer.PSUM,)),
-        placed(stationary, "stationary", api, _SBUF),
-        placed(moving, "moving", api, _SBUF),
-        accumulate=None if accumulate is None else bool(accumulate),
+    if perf_mode is not enums.matmul_perf_mode.none:
+        raise unsupported(f"nisa.nc_matmul(perf_mode={perf_mode.name})", "nisa.nc_matmul")
+    target = placed(dst, "dst", api, (Buffer.PSUM,))
+    left, right = placed(stationary, "stationary", api, _SBUF), placed(moving, "moving", api, _SBUF)
+    position, size = (
+        static_integers(value, f"{role} of {api}")
+        for role, value in (("tile_position", tile_position), ("tile_size", tile_size))
     )
+    matmul.check_array_tile(left, position, size, api)
+    if is_transpose and matmul.pass_through(target, left, right, api):
+        return
+    matmul.matmul(target, left, right, accumulate=None if accumulate is None else bool(accumulate))
 
 
 def nc_transpose(

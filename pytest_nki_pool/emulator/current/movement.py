@@ -22,6 +22,7 @@ from pytest_nki_pool.emulator.current.operands import (
     on_chip,
     placed,
 )
+from pytest_nki_pool.emulator.current.patterns import static_integers
 from pytest_nki_pool.emulator.current.tensor import describe
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def dma_transpose(
     api = "dma_transpose"
     target, source = placed(dst, "dst", api, (Buffer.SBUF,)), placed(src, "src", api, _DMA_BUFFERS)
     _check_dma(api, target, source, priority, oob_mode, dge_mode)
-    if axes is not None and tuple(axes) != TRANSPOSITIONS.get(len(source.shape)):
+    if axes is not None and tuple(static_integers(axes, f"axes of {api}")) != TRANSPOSITIONS.get(len(source.shape)):
         raise NKIError(
             f"{api} axes are {', '.join(map(str, TRANSPOSITIONS.values()))}, got {axes!r} for {describe(source)}"
         )
@@ -130,9 +131,7 @@ def tensor_copy(
         name: name of the instruction.
     """
     target, source = on_chip(dst, "dst", "tensor_copy"), on_chip(src, "src", "tensor_copy")
-    check_engine("tensor_copy", engine, target, source)
-    if engine is enums.engine.scalar and current_launch("tensor_copy").generation.number < 3:
-        raise NKIError("tensor_copy on ScalarE needs NeuronCore-v3 or newer; use nisa.activation(op=nl.copy)")
+    check_engine("tensor_copy", engine, target, src=source)
     core.copy(target, source)
 
 

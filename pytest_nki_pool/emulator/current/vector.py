@@ -111,7 +111,7 @@ def tensor_tensor(
         raise NKIError(f"{api} op must take two values such as nl.add, got {operation}")
     if operation == "power" and engine is enums.engine.vector:
         raise NKIError(f"{api}: power runs on GpSimdE, not on engine vector")
-    check_engine(api, enums.engine.gpsimd if operation == "power" else engine, target, a, b)
+    check_engine(api, enums.engine.gpsimd if operation == "power" else engine, target, data1=a, data2=b)
     check_pair(api, a, b)
     if operation in integers.BITWISE:
         _check_bit_engine(api, engine)
@@ -158,7 +158,7 @@ def tensor_scalar(
     if (op1 is None) != (operand1 is None) and given[-1][0] not in FIRST_ONLY:
         raise NKIError(f"{api}: op1 and operand1 belong together, got {op1!r} and {operand1!r}")
     names = [op for op, _, _ in given]
-    check_engine(api, engine, target, source)
+    check_engine(api, engine, target, data=source)
     if all(op in integers.BITWISE for op in names):
         _check_bit_engine(api, engine)
         bits = [(op, _bit_operand(value, f"operand{i}"), swap) for i, (op, value, swap) in enumerate(given)]

@@ -31,20 +31,17 @@ def nki_call(kernel: Callable[..., Any], *inputs: Any, grid: tuple[int, ...] = (
         An array, or a tuple of them if ``out_shape`` is a tuple or list.
 
     Raises:
-        UnsupportedByEmulator: a launch grid is given.
         NKIError: the kernel breaks a rule of NKI.
     """
     from pytest_nki_pool.emulator.frameworks.jax import callback_op  # noqa: PLC0415 (JAX may be absent)
 
-    if grid:
-        raise emulator.UnsupportedByEmulator(f"jax_neuronx.nki_call(grid={grid})", "legacy", "a call without grid")
     several = isinstance(out_shape, (tuple, list))
     outputs = tuple(ArraySpec(tuple(o.shape), np.dtype(o.dtype)) for o in (out_shape if several else (out_shape,)))
     parameters = _parameters_after(kernel, len(inputs), len(outputs))
 
     def run(*arrays: np.ndarray) -> Any:
         results = tuple(np.empty(output.shape, output.dtype) for output in outputs)
-        emulator.launch(kernel, *arrays, *results, outputs=parameters)
+        emulator.launch(kernel, *arrays, *results, outputs=parameters, grid=grid)
         return results if len(results) > 1 else results[0]
 
     def infer(*_: ArraySpec) -> Any:

@@ -14,7 +14,15 @@ from pytest_nki_pool.emulator.core.errors import NKIError
 from pytest_nki_pool.emulator.core.masks import region_of
 from pytest_nki_pool.emulator.core.traffic import accumulate, read
 from pytest_nki_pool.emulator.legacy.promotion import promote, scalar_dtype
-from pytest_nki_pool.emulator.legacy.tensor import OutsideTile, PartialTile, ProductTile, Tile, is_scalar, new_tile
+from pytest_nki_pool.emulator.legacy.tensor import (
+    OutsideTile,
+    PartialTile,
+    ProductTile,
+    Tile,
+    check_copied,
+    is_scalar,
+    new_tile,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -159,6 +167,7 @@ def assign(dst: Tile, value: object) -> None:
         return
     access = dst.access
     if isinstance(value, Tile):
+        check_copied(value)
         src = value.access
         same = src.storage is access.storage and (src.offset, src.shape, src.strides) == (
             access.offset,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,13 @@ from pytest_nki_pool.emulator.core.errors import NKIError, kernel_line
 from pytest_nki_pool.emulator.core.launch import current_launch
 from pytest_nki_pool.emulator.core.memory import OFF_CHIP, Buffer
 from pytest_nki_pool.emulator.core.regions import LoopRegions
+from pytest_nki_pool.emulator.legacy.profiles import before, release
 from pytest_nki_pool.emulator.legacy.surface import api as documented
-from pytest_nki_pool.emulator.legacy.tensor import BlockTile, Tile, is_scalar, new_tile
+from pytest_nki_pool.emulator.legacy.tensor import BlockTile, Tile, as_tile, is_scalar, new_tile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import FrameType
 
 
 class par_dim(int):  # noqa: N801  (NKI's name)
@@ -67,7 +70,7 @@ def full(
     Raises:
         NKIError: an HBM buffer ("NKI error manual", err_hbm_tensor_with_init_value_not_supported), or see `ndarray`.
     """
-    if buffer in OFF_CHIP:
+    if _declared("full", shape, buffer)[1] in OFF_CHIP:
         raise NKIError(
             f"creating a tensor in {buffer} with an initial value is not supported; use nl.ndarray and nl.store",
             "err_hbm_tensor_with_init_value_not_supported",
@@ -82,13 +85,22 @@ def full(
 @documented("nl")
 def zeros_like(a: Tile, dtype: object = None, *, buffer: Buffer | None = None, name: str = "") -> Tile:
     """Allocate zeros with the shape, dtype and buffer of another tensor unless given."""
-    return zeros(a.shape, a.dtype if dtype is None else dtype, buffer=buffer or a.buffer, name=name)
+    return zeros(**_like("zeros_like", a, dtype, buffer), name=name)
 
 
 @documented("nl")
 def empty_like(a: Tile, dtype: object = None, *, buffer: Buffer | None = None, name: str = "") -> Tile:
     """Allocate an undefined tensor with the shape, dtype and buffer of another one unless given."""
-    return ndarray(a.shape, a.dtype if dtype is None else dtype, buffer=buffer or a.buffer, name=name)
+    return ndarray(**_like("empty_like", a, dtype, buffer), name=name)
+
+
+def _like(api: str, other: object, dtype: object, buffer: Buffer | None) -> dict[str, Any]:
+    tile = as_tile(other, "a", f"nl.{api}")
+    return {
+        "shape": tile.shape,
+        "dtype": tile.dtype if dtype is None else dtype,
+        "buffer": tile.buffer if buffer is None else buffer,
+    }
 
 
 def _declared(api: str, shape: Sequence[Any], buffer: Buffer | None) -> tuple[Sequence[Any], Buffer]:
@@ -108,25 +120,38 @@ def _block_dimensions(shape: Sequence[Any], buffer: Buffer) -> int:
     """Count the dimensions before `par_dim` of an on-chip shape.
 
     The compiler of SDK 2.23 warned of them and that of 2.25 was announced to refuse them ("NKI block dimension
-    migration guide"); published kernels of SDK 2.26 still have them.
+    migration guide"); published kernels of SDK 2.26 still have them, so a launch that follows no release warns.
     """
     marked = [at for at, size in enumerate(shape) if isinstance(size, par_dim)]
-    if not marked or not marked[0] or buffer in OFF_CHIP:
+    if not marked or buffer in OFF_CHIP:
         return 0
     if len(marked) > 1:
         raise NKIError(
             f"a tensor has one partition dimension, got several nl.par_dim in {list(shape)}",
             "err_failed_to_infer_tile_from_local_tensor",
         )
-    path, line = kernel_line() or ("", 0)
-    warnings.warn_explicit(
-        f"shape {list(shape)} has {marked[0]} block dimensions before its partition dimension; SDK 2.25 and later may "
-        "refuse them, allocate one tile per block",
-        BlockDimensionWarning,
-        path,
-        line,
-    )
+    if not marked[0]:
+        return 0
+    sdk = release()
+    seen = f"shape {list(shape)} has {marked[0]} block dimensions before its partition dimension"
+    if sdk is not None and not before(sdk, "2.25"):
+        raise NKIError(
+            f"{seen}, which SDK {sdk} refuses; allocate one tile per block",
+            "err_failed_to_infer_tile_from_local_tensor",
+        )
+    if not before(sdk, "2.23"):
+        _warn_once(f"{seen}; SDK 2.25 and later may refuse them, allocate one tile per block")
     return marked[0]
+
+
+def _warn_once(message: str) -> None:
+    """Warn of a line of the kernel, once per process and line."""
+    path, line = kernel_line() or ("", 0)
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and (frame.f_code.co_filename, frame.f_lineno) != (path, line):
+        frame = frame.f_back
+    registry = {} if frame is None else frame.f_globals.setdefault("__warningregistry__", {})
+    warnings.warn_explicit(message, BlockDimensionWarning, path, line, registry=registry)
 
 
 class BlockDimensionWarning(UserWarning):

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_nki_pool.emulator.core.launch import Dialect
 from pytest_nki_pool.emulator.core.memory import OFF_CHIP
+from pytest_nki_pool.emulator.legacy.grid import grid_of
+from pytest_nki_pool.emulator.legacy.profiles import SDKS, check_call, with_convention
 from pytest_nki_pool.emulator.legacy.tensor import Tile
 from pytest_nki_pool.emulator.legacy.tracing import as_traced
 
@@ -30,5 +32,8 @@ DIALECT = Dialect(
     immutable_inputs=True,
     output_buffers=OFF_CHIP,
     mutable_parameters=_mutable_parameters,
-    as_traced=as_traced,
+    as_traced=lambda function: with_convention(as_traced(function)),
+    check_call=check_call,
+    sdks=SDKS,
+    grid=grid_of,
 )

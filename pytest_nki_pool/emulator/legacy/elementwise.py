@@ -68,7 +68,7 @@ def unary(op: str, x: object, *, dtype: object = None, mask: object = None, api:
 
 
 def _activate(dst: AccessPattern, op: str, data: AccessPattern, api: str) -> None:
-    activation.activate(dst, op, data, api=api)
+    activation.activate(dst, op, data, limited=op != "reciprocal", api=api)
 
 
 def bitwise(

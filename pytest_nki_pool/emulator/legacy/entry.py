@@ -13,7 +13,6 @@ from pytest_nki_pool.emulator.core.errors import NKIError
 from pytest_nki_pool.emulator.core.kernel import Kernel as CoreKernel
 from pytest_nki_pool.emulator.core.launch import in_launch, run
 from pytest_nki_pool.emulator.legacy.dialect import DIALECT
-from pytest_nki_pool.emulator.legacy.grid import programs_of
 from pytest_nki_pool.emulator.legacy.indices import static_integer
 from pytest_nki_pool.emulator.legacy.latency import BenchmarkResult
 from pytest_nki_pool.emulator.legacy.typing import tensor
@@ -29,14 +28,12 @@ class Kernel(CoreKernel):
 
     dialect = DIALECT
 
-    def __getitem__(self, grid: object) -> Kernel:
-        """Launch with a grid of programs: `kernel[2, 4](…)`."""
-        entries = grid if isinstance(grid, tuple) else (grid,)
-        return type(self)(self, tuple(programs_of(entry) for entry in entries))
-
 
 class BenchmarkKernel(Kernel):
     """What `nki.benchmark` returns.
+
+    It launches once. Handed types instead of arrays, it has nothing to compute: the launch is counted as NKI traces it,
+    one iteration per loop, and returns None.
 
     Attributes:
         benchmark_result: modelled latency of the last launch.
@@ -55,7 +52,8 @@ class BenchmarkKernel(Kernel):
             if outer is not None:
                 outer(name, cost)
 
-        with metered(report):
+        typed = any(map(_is_type, (*args, *kwargs.values())))
+        with metered(report, traced=typed):
             result = super().__call__(*map(_array, args), **{name: _array(value) for name, value in kwargs.items()})
         self.benchmark_result = BenchmarkResult.of(costs[-1])
         return result
@@ -63,10 +61,14 @@ class BenchmarkKernel(Kernel):
 
 def _array(value: Any) -> Any:
     """Make an array where a benchmark is handed a type, `tensor[[128, 512], nl.bfloat16]`, instead of one."""
-    if isinstance(value, GenericAlias) and value.__origin__ is tensor and len(value.__args__) == 2:
+    if _is_type(value):
         shape, dtype = value.__args__
         return np.zeros(shape, dtype_of(dtype))
     return value
+
+
+def _is_type(value: Any) -> bool:
+    return isinstance(value, GenericAlias) and value.__origin__ is tensor and len(value.__args__) == 2
 
 
 def jit(func: Callable[..., Any] | None = None, mode: str = "auto", **_options: Any) -> Any:

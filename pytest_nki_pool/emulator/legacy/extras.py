@@ -53,8 +53,16 @@ fp32 = finfo(np.float32)
 
 @api("nl")
 def static_cast(arr: Array, dtype: object) -> Array:
-    """Cast an array outside of a kernel, to `ml_dtypes` where NumPy has no such dtype."""
-    return np.asarray(arr).astype(dtype_of(dtype, "nl.static_cast"))
+    """Cast an array outside of a kernel, to `ml_dtypes` where NumPy has no such dtype.
+
+    Raises:
+        NKIError: no such dtype, or no array of numbers.
+    """
+    resolved = dtype_of(dtype, "nl.static_cast")
+    try:
+        return np.asarray(arr).astype(resolved)
+    except (TypeError, ValueError):
+        raise NKIError(f"nl.static_cast takes an array of numbers, got {arr!r}") from None
 
 
 @api("nl")

@@ -30,6 +30,11 @@ def spmd_dim(*sizes: int) -> nc:
     return nc(prod(programs_of(size) for size in sizes))
 
 
+def grid_of(entries: object) -> tuple[int, ...]:
+    """Programs per dimension of a launch grid, `kernel[2, 4]` or `kernel[2]`, see `programs_of`."""
+    return tuple(programs_of(entry) for entry in (entries if isinstance(entries, (list, tuple)) else (entries,)))
+
+
 def programs_of(size: object) -> int:
     """Check a dimension of a launch grid.
 

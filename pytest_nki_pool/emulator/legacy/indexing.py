@@ -26,8 +26,7 @@ def resolve_subscript(access: AccessPattern, key: object) -> AccessPattern:
     entries = key if isinstance(key, tuple) else (key,)
     if any(isinstance(entry, Index) and entry.axes for entry in entries):
         return _advanced(access, entries)
-    entries = tuple(_value(entry) for entry in entries)
-    selection = basic_selection(entries, access.shape, access.storage.name, negative=False)
+    selection = basic_selection([_value(entry) for entry in entries], access.shape, access.storage.name, negative=False)
     if access.storage.on_chip and isinstance(selection[0], int):
         raise NKIError(
             f"{access.storage.describe()}: an integer index drops the partition dimension; "
@@ -55,22 +54,25 @@ def _constant(entry: object) -> object:
 
 
 def _advanced(access: AccessPattern, entries: tuple[object, ...]) -> AccessPattern:
-    what = access.storage.describe()
+    storage = access.storage
     indices = [entry for entry in entries if isinstance(entry, Index)]
     if len(indices) < len(entries):
         raise NKIError(
-            f"Mixing basic tensor indexing and advanced tensor indexing is not supported. {what}: index every "
+            "Mixing basic tensor indexing and advanced tensor indexing is not supported. "
+            f"{storage.describe()}: index every "
             "dimension with nl.arange, nl.mgrid and loop variables, or none",
             "err_unsupported_mixing_basic_advanced_tensor_indexing",
         )
     if any(len(index.axes) == 1 for index in indices):
         raise NKIError(
-            f"{what}: 1D arange is not supported; give the index a rank of at least 2, such as nl.arange(n)[:, None]",
+            f"{storage.describe()}: 1D arange is not supported; give the index a rank of at least 2, such as "
+            "nl.arange(n)[:, None]",
             "err_1d_arange_not_supported",
         )
     if len(indices) != len(access.shape):
         raise NKIError(
-            f"{what} has {len(access.shape)} dimensions, got {len(indices)} index expressions; index them all"
+            f"{storage.describe()} has {len(access.shape)} dimensions, got {len(indices)} index expressions; index "
+            "them all"
         )
     return subscript(access, indices)
 

@@ -65,8 +65,9 @@ class _MGrid:
         for entry in slices:
             if not isinstance(entry, slice) or entry.stop is None or entry.step is not None:
                 raise NKIError(f"nl.mgrid takes slices start:stop, got {entry!r}")
-            lines.append(arange(0 if entry.start is None else entry.start, entry.stop))
-        flat = [(0, line.shape[0]) for line in lines]
+            start = 0 if entry.start is None else static_integer(entry.start, "nl.mgrid")
+            lines.append(affine.arange(start, static_integer(entry.stop, "nl.mgrid")))
+        flat = [(0, line.axes[0][1]) for line in lines]
         return Grid(tuple(Index(n.offset, (*flat[:at], *n.axes, *flat[at + 1 :])) for at, n in enumerate(lines)))
 
 

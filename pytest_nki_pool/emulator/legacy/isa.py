@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from pytest_nki_pool.emulator.core import engine as core
 from pytest_nki_pool.emulator.core import integers
-from pytest_nki_pool.emulator.core.errors import NKIError, UnsupportedByEmulator
+from pytest_nki_pool.emulator.core.engines import check_engine
+from pytest_nki_pool.emulator.core.errors import NKIError
 from pytest_nki_pool.emulator.core.launch import current_launch
 from pytest_nki_pool.emulator.core.rules import DMA, check_buffer
 from pytest_nki_pool.emulator.legacy import language as nl
 from pytest_nki_pool.emulator.legacy.compute import fit_column, run
 from pytest_nki_pool.emulator.legacy.operations import alu_operation
-from pytest_nki_pool.emulator.legacy.patterns import affine_select, iota, tensor_copy_predicated
+from pytest_nki_pool.emulator.legacy.patterns import affine_select, iota, select_reduce, tensor_copy_predicated
 from pytest_nki_pool.emulator.legacy.promotion import promote
 from pytest_nki_pool.emulator.legacy.reductions import free_axes, reduce_free
 from pytest_nki_pool.emulator.legacy.scalar_engine import (
@@ -38,9 +39,9 @@ if TYPE_CHECKING:
 __all__ = [
     "activation", "activation_reduce", "affine_select", "dge_mode", "dma_copy", "engine", "get_nc_version",
     "gpsimd_engine", "iota", "memset", "nc_matmul", "nc_transpose", "nc_version", "oob_mode", "reciprocal",
-    "reduce_cmd", "scalar_engine", "scalar_tensor_tensor", "sync_engine", "tensor_copy", "tensor_copy_predicated",
-    "tensor_engine", "tensor_partition_reduce", "tensor_reduce", "tensor_scalar", "tensor_scalar_reduce",
-    "tensor_tensor", "tensor_tensor_scan", "unknown_engine", "vector_engine",
+    "reduce_cmd", "scalar_engine", "scalar_tensor_tensor", "select_reduce", "sync_engine", "tensor_copy",
+    "tensor_copy_predicated", "tensor_engine", "tensor_partition_reduce", "tensor_reduce", "tensor_scalar",
+    "tensor_scalar_reduce", "tensor_tensor", "tensor_tensor_scan", "unknown_engine", "vector_engine",
 ]  # fmt: skip
 
 
@@ -87,6 +88,18 @@ vector_engine = engine.vector
 sync_engine = engine.sync
 
 
+def _check_engine(api: str, value: object, **sources: object) -> None:
+    """Check that an engine runs an instruction and reaches its operands, see `core.engines`.
+
+    Raises:
+        NKIError: it does not, or is no member of the enum.
+    """
+    if not isinstance(value, engine):
+        raise NKIError(f"{api}: engine is a member of nisa.engine, got {value!r}")
+    check_engine(api.removeprefix("nisa."), value.name, current_launch(api).generation, **sources)
+
+
+@documented("nisa")
 def get_nc_version() -> nc_version:
     """Return the generation of the running launch."""
     return nc_version(current_launch("get_nc_version").generation.number)
@@ -145,9 +158,9 @@ def tensor_tensor(
     """
     api = "nisa.tensor_tensor"
     a, b = as_tile(data1, "data1", api), as_tile(data2, "data2", api)
-    buffers = (a.buffer, b.buffer)
-    if buffers == (nl.psum, nl.psum) or (engine is gpsimd_engine and nl.psum in buffers):
-        raise NKIError(f"{api}: {a!r} and {b!r}: only one operand may live in PSUM, and none of the GpSimd engine")
+    _check_engine(api, engine, data1=a, data2=b)
+    if a.buffer is b.buffer is nl.psum:
+        raise NKIError(f"{api}: {a!r} and {b!r}: only one operand may live in PSUM")
     if a.shape[0] != b.shape[0]:
         raise NKIError(
             f"{api}: number of partitions (dimension 0 size of a tile) mismatch in parameters: {a!r} and {b!r}",
@@ -204,8 +217,7 @@ def tensor_scalar(
     tile = as_tile(data, "data", api)
     if (op1 is None) != (operand1 is None):
         raise NKIError(f"{api}: op1 and operand1 come together")
-    if engine is gpsimd_engine and nl.psum in (tile.buffer, getattr(operand0, "buffer", None)):
-        raise NKIError(f"{api}: {tile!r}: the GpSimd engine does not reach PSUM")
+    _check_engine(api, engine, data=tile, operand0=operand0, operand1=operand1)
     steps = [(alu_operation(op0, api), reverse0), *([] if op1 is None else [(alu_operation(op1, api), reverse1)])]
     operands = [fit_column(operand0, tile, "operand0", api)]
     if op1 is not None:
@@ -228,8 +240,7 @@ def tensor_scalar(
 @documented("nisa")
 def tensor_copy(src: Tile, *, mask: object = None, dtype: object = None, engine: engine = engine.unknown) -> Tile:
     """Copy an on-chip tile into a new SBUF tile."""
-    if engine is gpsimd_engine and as_tile(src, "src", "nisa.tensor_copy").buffer is nl.psum:
-        raise NKIError(f"nisa.tensor_copy: {src!r}: the GpSimd engine does not reach PSUM")
+    _check_engine("nisa.tensor_copy", engine, src=src)
     return nl.copy(src, mask=mask, dtype=dtype)
 
 
@@ -242,8 +253,7 @@ def memset(
     Raises:
         NKIError: an engine that cannot fill, see also `nl.full`.
     """
-    if engine not in {unknown_engine, vector_engine, gpsimd_engine}:
-        raise NKIError(f"nisa.memset runs on the vector or the GpSimd engine, got {engine}")
+    _check_engine("nisa.memset", engine)
     if mask is None:
         return nl.full(shape, value, dtype)
     return run("nisa.memset", nl.ndarray(shape, dtype), (), lambda dst: core.memset(dst, value), mask)
@@ -261,14 +271,23 @@ def dma_copy(
 ) -> None:
     """Copy between HBM and SBUF, through fp32 when the dtypes differ.
 
+    Args:
+        dst: destination.
+        src: source of its shape.
+        mask: condition on the elements that are moved.
+        dst_rmw_op: `np.add` to add to the destination, in fp32, instead of replacing it.
+        oob_mode: what an index outside its tensor does, which no access here has.
+        dge_mode: who makes the descriptors, which changes no value.
+
     Raises:
         NKIError: an operand in PSUM, different shapes, undefined elements on their way to HBM.
     """
-    if dst_rmw_op is not None:
-        raise UnsupportedByEmulator("nisa.dma_copy(dst_rmw_op=…)", "legacy", "nisa.dma_copy")
     target, source = as_tile(dst, "dst", "nisa.dma_copy"), as_tile(src, "src", "nisa.dma_copy")
     check_buffer(target, "dst", "dma_copy", DMA)
-    run("nisa.dma_copy", target, (source,), lambda part, value: core.dma(part, value, api="dma_copy"), mask)
+    if dst_rmw_op is not None and alu_operation(dst_rmw_op, "nisa.dma_copy") != "add":
+        raise NKIError(f"nisa.dma_copy: dst_rmw_op is np.add or None, got {dst_rmw_op!r}")
+    move = core.dma if dst_rmw_op is None else core.dma_add
+    run("nisa.dma_copy", target, (source,), lambda part, value: move(part, value, api="dma_copy"), mask)
 
 
 def __getattr__(name: str) -> NoReturn:

@@ -9,7 +9,9 @@ from pytest_nki_pool.emulator.core.access import AccessPattern, DynamicSlice
 from pytest_nki_pool.emulator.core.dtypes import DTYPES
 from pytest_nki_pool.emulator.core.errors import NKIError
 from pytest_nki_pool.emulator.core.memory import Buffer
+from pytest_nki_pool.emulator.core.operands import SBUF as ON_SBUF
 from pytest_nki_pool.emulator.core.rules import CHIP, HBM, check_buffer
+from pytest_nki_pool.emulator.legacy.accumulation import all_reduce, loop_reduce
 from pytest_nki_pool.emulator.legacy.compute import fit, run
 from pytest_nki_pool.emulator.legacy.creation import empty_like, full, ndarray, ones, par_dim, zeros, zeros_like
 from pytest_nki_pool.emulator.legacy.elementwise import (
@@ -74,9 +76,10 @@ from pytest_nki_pool.emulator.legacy.grid import nc, num_programs, program_id, p
 from pytest_nki_pool.emulator.legacy.indices import arange, mgrid, static_integer
 from pytest_nki_pool.emulator.legacy.loops import affine_range, sequential_range, static_range
 from pytest_nki_pool.emulator.legacy.operators import give_operators
+from pytest_nki_pool.emulator.legacy.profiles import before, release
 from pytest_nki_pool.emulator.legacy.reductions import all, max, mean, min, prod, sum, var  # noqa: A004  (NKI's names)
 from pytest_nki_pool.emulator.legacy.surface import api, missing
-from pytest_nki_pool.emulator.legacy.tensor import Tile, as_tile, is_scalar, new_tile
+from pytest_nki_pool.emulator.legacy.tensor import Tile, as_tile, check_copied, is_scalar, new_tile
 from pytest_nki_pool.emulator.legacy.tensor_engine import load_transpose2d, matmul, transpose
 from pytest_nki_pool.emulator.legacy.tile_size import tile_size
 
@@ -88,6 +91,7 @@ __all__ = [
     "add",
     "affine_range",
     "all",
+    "all_reduce",
     "arange",
     "arctan",
     "bfloat16",
@@ -138,6 +142,7 @@ __all__ = [
     "logical_not",
     "logical_or",
     "logical_xor",
+    "loop_reduce",
     "matmul",
     "max",
     "maximum",
@@ -194,7 +199,7 @@ __all__ = [
     "where",
     "zeros",
     "zeros_like",
-]  # fmt: skip  # fmt: skip
+]
 
 give_operators()
 
@@ -260,7 +265,7 @@ def store(dst: Tile, value: Tile | float, *, mask: object = None) -> None:
     target = as_tile(dst, "dst", "nl.store")
     check_buffer(target, "dst", "store", HBM)
     if isinstance(value, Tile):
-        check_buffer(value, "value", "store", CHIP)
+        check_buffer(value, "value", "store", ON_SBUF if before(release(), "2.25") else CHIP)
         run("nl.store", target, (value,), _store, mask)
     elif is_scalar(value):
         run("nl.store", target, (), lambda part: engine.fill(part, value), mask)
@@ -276,6 +281,7 @@ def _store(dst: AccessPattern, value: AccessPattern) -> None:
 def copy(src: Tile, *, mask: object = None, dtype: object = None) -> Tile:
     """Copy an on-chip tile into a new SBUF tile, cast to `dtype` when given."""
     tile = as_tile(src, "src", "nl.copy")
+    check_copied(tile)
     result = new_tile(tile.shape, tile.dtype if dtype is None else dtype)
     return run("nl.copy", result, (tile,), lambda dst, part: engine.copy(dst, part, api="copy"), mask)
 

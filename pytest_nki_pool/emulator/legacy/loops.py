@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_nki_pool.emulator.core.affine import Index
+from pytest_nki_pool.emulator.core.cost import counts_only
 from pytest_nki_pool.emulator.core.errors import NKIError
 from pytest_nki_pool.emulator.core.launch import current_launch
 from pytest_nki_pool.emulator.core.regions import LoopRegions
@@ -12,6 +13,8 @@ from pytest_nki_pool.emulator.legacy.indices import static_integer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from pytest_nki_pool.emulator.core.cost import Meter
 
 
 def affine_range(*bounds: int, **_hints: object) -> Iterator[Index]:
@@ -29,6 +32,9 @@ def affine_range(*bounds: int, **_hints: object) -> Iterator[Index]:
     """
     launch = current_launch("affine_range")
     values = _static(bounds, "nl.affine_range")
+    if counts_only() and launch.meter is not None:
+        yield from _traced(launch.meter, values)
+        return
     if launch.machine.loop_order == "reversed":
         values = values[::-1]
     regions = LoopRegions(f"affine_range{tuple(bounds)}", launch.serial)
@@ -43,8 +49,21 @@ def affine_range(*bounds: int, **_hints: object) -> Iterator[Index]:
 
 def sequential_range(*bounds: int, **_hints: object) -> Iterator[Index]:
     """Iterate in order with a symbolic variable; iterations may carry data, see `affine_range`."""
-    for value in _static(bounds, "nl.sequential_range"):
+    meter = current_launch("sequential_range").meter
+    values = _static(bounds, "nl.sequential_range")
+    if counts_only() and meter is not None:
+        yield from _traced(meter, values)
+        return
+    for value in values:
         yield Index(value)
+
+
+def _traced(meter: Meter, values: range) -> Iterator[Index]:
+    """Run the first iteration alone, as NKI's tracer does, and count it as often as the loop iterates."""
+    for value in values[:1]:
+        before = meter.counts()
+        yield Index(value)
+        meter.repeat(before, len(values))
 
 
 def static_range(*bounds: int) -> range:

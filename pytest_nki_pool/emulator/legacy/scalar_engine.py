@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from pytest_nki_pool.emulator.core import activation as core
 from pytest_nki_pool.emulator.core import engine, scan
 from pytest_nki_pool.emulator.core.errors import NKIError, UnsupportedByEmulator
-from pytest_nki_pool.emulator.legacy.compute import dtype_of_operand, fit_column, run
+from pytest_nki_pool.emulator.core.masks import region_of
+from pytest_nki_pool.emulator.core.registers import reduce_result
+from pytest_nki_pool.emulator.legacy.compute import condition_of, dtype_of_operand, fit_column, run
 from pytest_nki_pool.emulator.legacy.elementwise import unary
 from pytest_nki_pool.emulator.legacy.operations import activation_function, alu_operation
 from pytest_nki_pool.emulator.legacy.promotion import promote
@@ -48,10 +50,10 @@ def activation(
         data: on-chip tile.
         bias: tile of shape (partitions, 1).
         scale: number, or a tile of that shape.
-        reduce_op: not emulated; see `activation_reduce`.
-        reduce_res: not emulated.
-        reduce_cmd: idle.
-        mask: condition on the elements that are computed.
+        reduce_op: add, which the accumulators of ScalarE do.
+        reduce_res: tile of shape (partitions, 1) for what the accumulators hold in the end.
+        reduce_cmd: what to do with the accumulators.
+        mask: condition on the elements that are computed; not together with a reduction.
         dtype: dtype of the result, else the input's.
 
     Raises:
@@ -59,8 +61,8 @@ def activation(
             err_activation_scale_invalid_type).
     """
     name = "nisa.activation"
-    if reduce_op is not None or reduce_res is not None or reduce_cmd.value:
-        raise UnsupportedByEmulator(f"{name}(reduce_op=…)", "legacy", "nisa.activation_reduce")
+    if not _is_idle(reduce_cmd) or reduce_op is not None or reduce_res is not None:
+        return _activate_and_reduce(name, op, data, reduce_op, reduce_res, reduce_cmd.name, bias, scale, mask, dtype)
     tile = as_tile(data, "data", name)
     operands = _scale_and_bias(tile, scale, bias, name)
     function = activation_function(op, name)
@@ -85,25 +87,47 @@ def activation_reduce(
     dtype: object = None,
 ) -> Tile:
     """Compute `activation` and sum its fp32 results along the free dimensions into `reduce_res` (partitions, 1)."""
-    name = "nisa.activation_reduce"
-    if mask is not None:
-        raise UnsupportedByEmulator(f"{name}(mask=…)", "legacy", "nisa.activation and nl.sum")
-    if alu_operation(reduce_op, name) != "add":
-        raise NKIError(f"{name}: reduce_op is add, got {getattr(reduce_op, '__name__', reduce_op)}")
-    tile = as_tile(data, "data", name)
-    sums = as_tile(reduce_res, "reduce_res", name)
-    factor, offset = _scale_and_bias(tile, scale, bias, name)
-    wide = new_tile(tile.shape, "float32")
+    return _activate_and_reduce(
+        "nisa.activation_reduce", op, data, reduce_op, reduce_res, "reset_reduce", bias, scale, mask, dtype
+    )
+
+
+def _activate_and_reduce(
+    api: str,
+    op: Any,
+    data: Tile,
+    reduce_op: Any,
+    reduce_res: Tile | None,
+    command: str,
+    bias: Tile | None,
+    scale: float | Tile,
+    mask: object,
+    dtype: object,
+) -> Tile:
+    if condition_of(mask, api) is not None:
+        raise UnsupportedByEmulator(f"{api}(mask=…) with a reduction", "legacy", "nisa.activation and nl.sum")
+    if reduce_op is not None and alu_operation(reduce_op, api) != "add":
+        raise NKIError(f"{api}: reduce_op is add, got {getattr(reduce_op, '__name__', reduce_op)}")
+    if reduce_op is None and command in {"reduce", "reset_reduce"}:
+        raise NKIError(f"{api}: reduce_cmd {command} needs reduce_op=np.add")
+    tile = as_tile(data, "data", api)
+    factor, offset = (_operand(value) for value in _scale_and_bias(tile, scale, bias, api))
+    sums = None if reduce_res is None else as_tile(reduce_res, "reduce_res", api).access
     result = new_tile(tile.shape, tile.dtype if dtype is None else dtype)
-    function = activation_function(op, name)
-
-    def instruction(dst: AccessPattern, source: AccessPattern, by: Any, plus: Any) -> None:
-        core.activate(dst, function, source, scale=by, bias=plus, api=name)
-
-    for destination in (wide, result):
-        run(name, destination, (tile, factor, offset), instruction)
-    engine.reduce(sums.access, "add", wide.access, tuple(range(1, tile.ndim)), api=name)
+    function = activation_function(op, api)
+    values, defined = core.activate(result.access, function, tile.access, scale=factor, bias=offset, api=api)
+    reduce_result("scalar", command, "add", tile.access, values, defined, sums, api=api)
     return result
+
+
+def _operand(value: Tile | float) -> AccessPattern | float:
+    return value.access if isinstance(value, Tile) else value
+
+
+def _is_idle(command: object) -> bool:
+    if not isinstance(command, reduce_cmd):
+        raise NKIError(f"nisa.activation: reduce_cmd is a member of nisa.reduce_cmd, got {command!r}")
+    return command is reduce_cmd.idle
 
 
 def _scale_and_bias(data: Tile, scale: Any, bias: Any, api: str) -> tuple[Any, Any]:
@@ -216,14 +240,13 @@ def tensor_tensor_scan(
         reverse0: compute `state op0 data0`.
         reverse1: compute `data1 op1 (…)`.
         dtype: dtype of the result, else by promotion.
-        mask: not emulated.
+        mask: condition on the elements that are computed, which selects a rectangle.
 
     Raises:
         NKIError: operands of other shapes.
+        UnsupportedByEmulator: the mask selects something else than a rectangle.
     """
     name = "nisa.tensor_tensor_scan"
-    if mask is not None:
-        raise UnsupportedByEmulator(f"{name}(mask=…)", "legacy", f"{name} on exact slices")
     first, second = as_tile(data0, "data0", name), as_tile(data1, "data1", name)
     if first.shape != second.shape or first.ndim != 2:
         raise NKIError(f"{name}: data0 and data1 have one shape of two dimensions, got {first!r} and {second!r}")
@@ -235,4 +258,7 @@ def tensor_tensor_scan(
     def instruction(dst: AccessPattern, a: AccessPattern, b: AccessPattern, state: Any) -> None:
         scan.scan(dst, a, b, state, ops, reverse=(reverse0, reverse1), api=name)
 
-    return run(name, result, (first, second, start), instruction)
+    condition = condition_of(mask, name)
+    if condition is not None and region_of(condition, first.shape, name).where is not None:
+        raise UnsupportedByEmulator(f"{name}(mask=…) of no rectangle", "legacy", f"{name} on exact slices")
+    return run(name, result, (first, second, start), instruction, mask)

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from pytest_nki_pool.emulator.core.errors import NKIError, UnsupportedByEmulator
+from pytest_nki_pool.emulator.legacy.profiles import by_position, limited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,13 +20,13 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _LANGUAGE = """
-    all_reduce atomic_rmw dropout gather_flattened loop_reduce rand random_seed rms_norm shared_constant
-    shared_identity_matrix     skip_middle_end_transformations softmax tfloat32
+    atomic_rmw dropout gather_flattened rand random_seed rms_norm shared_constant shared_identity_matrix
+    skip_middle_end_transformations softmax tfloat32
 """
 
 _ISA = """
     bn_aggr bn_stats builtin_custom_op dropout local_gather max8 nc_find_index8 nc_match_replace8 nc_stream_shuffle
-    range_select select_reduce sequence_bounds tensor_copy_dynamic_dst tensor_copy_dynamic_src
+    range_select sequence_bounds tensor_copy_dynamic_dst tensor_copy_dynamic_src
 """
 
 _KNOWN: Mapping[str, frozenset[str]] = MappingProxyType(
@@ -38,15 +39,12 @@ _KNOWN: Mapping[str, frozenset[str]] = MappingProxyType(
 
 _NEAREST: Mapping[str, str] = MappingProxyType(
     {
-        "loop_reduce": "nl.sequential_range and `+=`",
-        "all_reduce": "one program that loops",
         "softmax": "nl.exp and nl.sum",
         "rms_norm": "nl.square, nl.mean and nl.rsqrt",
         "gather_flattened": "nl.load",
         "bn_stats": "nl.mean and nl.var",
         "bn_aggr": "nl.mean and nl.var",
         "range_select": "nisa.affine_select",
-        "select_reduce": "nl.where and nl.max",
         "tensor_copy_dynamic_src": "nisa.tensor_copy",
         "tensor_copy_dynamic_dst": "nisa.tensor_copy",
         "tfloat32": "nl.float32",
@@ -68,11 +66,15 @@ def missing(module: str, name: str) -> Exception:
 def api(module: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorate a function of NKI so that arguments that it does not take are an NKIError that names those it takes.
 
+    What a release of the SDK does not have is refused in a launch that follows it, see `profiles`.
+
     Args:
         module: "nl" or "nisa".
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        full_name = f"{module}.{function.__name__}"
+
         @functools.wraps(function)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
@@ -80,11 +82,15 @@ def api(module: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
             except TypeError as error:
                 if error.__traceback__ is None or error.__traceback__.tb_next is not None:
                     raise
+                named = by_position(full_name, function, args)
+                if named is not None and not named.keys() & kwargs.keys():
+                    by_name: Callable[..., R] = function
+                    return by_name(**named, **kwargs)
                 name, _, problem = str(error).partition("() ")
                 taken = inspect.signature(function)
                 raise NKIError(f"{module}.{function.__name__}{_parameters(taken)} {problem or name}") from None
 
-        return checked
+        return limited(full_name, checked)
 
     return decorate
 

@@ -76,7 +76,8 @@ class Tile:
         try:
             return Tile(resolve_subscript(access, key))
         except NKIError as error:
-            _refuse_indirect(self, key)
+            if any(isinstance(entry, Tile) for entry in (key if isinstance(key, tuple) else (key,))):
+                return _indexed_by_tensor(self, key)
             if error.rule != "err_tensor_access_out_of_bound":
                 raise
             return OutsideTile(reach(access, key), error)
@@ -106,8 +107,8 @@ class Tile:
         Raises:
             NKIError: the shape differs.
         """
-        if self.shape != tuple(shape):
-            raise NKIError(f"{self!r}: expected shape {list(shape)}")
+        if not isinstance(shape, (tuple, list)) or self.shape != tuple(shape):
+            raise NKIError(f"{self!r}: expected shape {list(shape) if isinstance(shape, tuple) else shape!r}")
         return self
 
     def reshape(self, shape: Sequence[int]) -> Tile:
@@ -245,24 +246,60 @@ class BlockTile(Tile):
         return tile[rest] if rest else tile
 
 
-def _refuse_indirect(tile: Tile, key: object) -> None:
-    """Refuse a tensor as an index.
+class IndirectTile(Tile):
+    """A piece that a tensor selects: loads and stores take it in HBM, no other instruction does.
+
+    Args:
+        tile: what is subscripted.
+    """
+
+    __slots__ = ("_tile",)
+
+    def __init__(self, tile: Tile) -> None:
+        self._tile = tile
+
+    @property
+    def access(self) -> AccessPattern:  # type: ignore[override]  # noqa: D102  (the class says it)
+        if not self.storage.on_chip:
+            raise UnsupportedByEmulator(
+                "a tensor as an index (gather and scatter)", "legacy", "nl.load of index expressions"
+            )
+        raise NKIError(
+            f"{self.storage.describe()}: no instruction takes a piece on chip that a tensor selects; load it from HBM",
+            "err_indirect_indices_are_not_supported_with_nki_api",
+        )
+
+    @property
+    def storage(self) -> Storage:  # noqa: D102
+        return self._tile.storage
+
+
+def _indexed_by_tensor(tile: Tile, key: object) -> IndirectTile:
+    """Select by a tensor.
 
     Raises:
-        NKIError: it indexes a free dimension.
-        UnsupportedByEmulator: it indexes the first one, which NKI can.
+        NKIError: it indexes a free dimension of a tensor in HBM.
     """
     entries = key if isinstance(key, tuple) else (key,)
-    for dim, entry in enumerate(entries):
-        if not isinstance(entry, Tile):
-            continue
-        if dim:
-            raise NKIError(
-                f"{tile!r}: a tensor indexes the first dimension only, got one for dimension {dim}",
-                "err_indirect_indices_free_dim",
-            )
-        raise UnsupportedByEmulator(
-            "a tensor as an index (gather and scatter)", "legacy", "nl.load of index expressions"
+    free = [dim for dim, entry in enumerate(entries) if dim and isinstance(entry, Tile)]
+    if free and not tile.storage.on_chip:
+        raise NKIError(
+            f"{tile!r}: a tensor indexes the first dimension only, got one for dimension {free[0]}",
+            "err_indirect_indices_free_dim",
+        )
+    return IndirectTile(tile)
+
+
+def check_copied(value: object) -> None:
+    """Check what an instruction shall copy.
+
+    Raises:
+        NKIError: a piece that a tensor selects.
+    """
+    if isinstance(value, IndirectTile) and value.storage.on_chip:
+        raise NKIError(
+            f"a copy of {value.storage.describe()} indexed by a tensor is not supported natively; load it from HBM",
+            "err_copy_dynamic_indirect_indices_not_natively_supported",
         )
 
 

@@ -9,16 +9,16 @@ the checks in their places; any other kernel runs as it is.
 from __future__ import annotations
 
 import ast
+import dis
 import functools
-import inspect
-import textwrap
 from types import CellType, CodeType, FunctionType, MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pytest_nki_pool.emulator.core import engine
-from pytest_nki_pool.emulator.core.affine import Index
+from pytest_nki_pool.emulator.core.affine import Condition, Index
 from pytest_nki_pool.emulator.core.errors import NKIError
-from pytest_nki_pool.emulator.legacy.tensor import Tile, new_tile
+from pytest_nki_pool.emulator.core.source import compile_definition, definition_of, release_rebound, with_code
+from pytest_nki_pool.emulator.legacy.tensor import IndirectTile, Tile, new_tile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -50,6 +50,16 @@ def _carried(value: Any, name: str) -> None:
         )
 
 
+def _entered(value: Any, name: str) -> Any:
+    if isinstance(value, (Tile, Index, Condition)):
+        raise NKIError(
+            f"`while {name}`: the condition is not known when the kernel is traced, and a loop on one is entered "
+            "unconditionally; loop with nl.sequential_range over a static number of iterations",
+            "err_while_loop_requires_unconditional_entry",
+        )
+    return value
+
+
 def _in_scope(value: Any, name: str) -> Any:
     if isinstance(value, Tile):
         raise NKIError(
@@ -64,7 +74,7 @@ def _copied(tile: Any, key: Any, name: str) -> Any:
     piece = tile[key]
     entries = key if isinstance(key, tuple) else (key,)
     advanced = any(isinstance(entry, Index) and entry.axes for entry in entries)
-    if not advanced or not isinstance(piece, Tile) or not piece.storage.on_chip:
+    if not advanced or not isinstance(piece, Tile) or isinstance(piece, IndirectTile) or not piece.storage.on_chip:
         return piece
     copy = new_tile(piece.shape, piece.dtype)
     engine.copy(copy.access, piece.access, api=f"{name} = tile[…]")
@@ -77,73 +87,103 @@ _CHECKS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "__nki_annotated": _annotated,
         "__nki_carried": _carried,
         "__nki_copied": _copied,
+        "__nki_entered": _entered,
         "__nki_in_scope": _in_scope,
     }
 )
 
 
 def as_traced(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a kernel the checks of the tracer that its source calls for.
+    """Give a kernel, and the functions of its module that it calls, the checks that their source calls for.
 
     Args:
         function: plain kernel function.
 
     Returns:
-        The function itself where no check applies or its source is not to be had.
+        The function itself where no check applies or the source is not to be had.
     """
     if not isinstance(function, FunctionType):
         return function
-    code = _checked_code(function.__code__, function.__code__.co_filename)
-    if code is None:
+    reached: dict[FunctionType, CodeType | None] = {}
+    found: dict[str, FunctionType] = {}
+    _reach(function, reached, found)
+    if not any(reached.values()):
         return function
-    own = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
-    cells = tuple(own.get(name) or CellType(_CHECKS[name]) for name in code.co_freevars)
-    traced = FunctionType(code, function.__globals__, function.__name__, function.__defaults__, cells)
-    traced.__kwdefaults__ = function.__kwdefaults__
-    return traced
+    # The traced functions find each other, so they have globals of their own.
+    names = function.__globals__
+    scope = dict(names) if found else names
+    traced = {plain: _with_checks(plain, code, scope) for plain, code in reached.items()}
+    scope.update({name: traced[value] for name, value in found.items()})
+    for changed in traced.values():
+        for cell in changed.__closure__ or ():
+            value = _content(cell)
+            if type(value) is FunctionType and value in traced:
+                cell.cell_contents = traced[value]
+    return traced[function]
+
+
+def _reach(
+    function: FunctionType, reached: dict[FunctionType, CodeType | None], found: dict[str, FunctionType]
+) -> None:
+    """Find the functions of a module that one of them may call.
+
+    Args:
+        function: where to begin.
+        reached: gets the functions, and their code with checks where they call for any.
+        found: gets the names under which the module holds them.
+    """
+    code, names = function.__code__, function.__globals__
+    reached[function] = _checked_code(code, code.co_filename)
+    candidates = [(name, names.get(name)) for name in _global_names(code)]
+    candidates += [("", _content(cell)) for cell in function.__closure__ or ()]
+    for name, value in candidates:
+        if type(value) is not FunctionType or value.__globals__ is not names:
+            continue
+        if name:
+            found[name] = value
+        if value not in reached:
+            _reach(value, reached, found)
+
+
+def _with_checks(function: FunctionType, code: CodeType | None, scope: dict[str, Any]) -> FunctionType:
+    traced = function if code is None else with_code(function, code, _CHECKS)
+    if code is not None and scope is function.__globals__ and not any(map(_is_function, traced.__closure__ or ())):
+        return traced
+    cells = tuple(CellType(_content(cell)) if _is_function(cell) else cell for cell in traced.__closure__ or ())
+    result = FunctionType(traced.__code__, scope, traced.__name__, traced.__defaults__, cells)
+    result.__kwdefaults__ = function.__kwdefaults__
+    return result
+
+
+@functools.lru_cache(maxsize=256)
+def _global_names(code: CodeType) -> tuple[str, ...]:
+    """Names that a function, and what is defined in it, looks up in its module."""
+    names = {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    inner = [_global_names(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
+    return tuple(names.union(*inner))
+
+
+def _is_function(cell: CellType) -> bool:
+    return type(_content(cell)) is FunctionType
+
+
+def _content(cell: CellType) -> object:
+    try:
+        return cell.cell_contents
+    except ValueError:  # it gets one later
+        return None
 
 
 @functools.lru_cache(maxsize=256)
 def _checked_code(code: CodeType, filename: str) -> CodeType | None:
     """Compile a kernel with its checks; the name of its file is no part of what makes two code objects equal."""
-    tree = _source_of(code)
+    tree = definition_of(code)
     if tree is None:
         return None
     checks = _Checks(tree)
     checks.visit_body()
-    if not checks.applied:
-        return None
-    outer = ast.parse("def outer(): pass")
-    scope = outer.body[0]
-    assert isinstance(scope, ast.FunctionDef)  # noqa: S101  (what was just parsed)
-    scope.args.args = [ast.arg(name) for name in (*code.co_freevars, *_CHECKS)]
-    scope.body = [tree]
-    compiled = compile(ast.fix_missing_locations(outer), filename, "exec")
-    return _inner(_inner(compiled, "outer"), tree.name)
-
-
-def _inner(code: CodeType, name: str) -> CodeType:
-    return next(c for c in code.co_consts if isinstance(c, CodeType) and c.co_name == name)
-
-
-def _source_of(code: CodeType) -> ast.FunctionDef | None:
-    try:
-        module = ast.parse(textwrap.dedent(inspect.getsource(code)))
-    except (OSError, SyntaxError, TypeError):
-        return None
-    if not module.body or not isinstance(module.body[0], ast.FunctionDef):
-        return None
-    tree = module.body[0]
-    ast.increment_lineno(tree, code.co_firstlineno - 1)
-    # What the definition itself evaluates has been evaluated.
-    tree.decorator_list = []
-    tree.returns = None
-    tree.args.defaults = []
-    tree.args.kw_defaults = [None] * len(tree.args.kwonlyargs)
-    for argument in ast.walk(tree.args):
-        if isinstance(argument, ast.arg):
-            argument.annotation = None
-    return tree
+    released = release_rebound(tree)
+    return compile_definition(tree, code, filename, _CHECKS) if checks.applied or released else None
 
 
 class _Checks(ast.NodeTransformer):
@@ -190,7 +230,8 @@ class _Checks(ast.NodeTransformer):
         return node
 
     def visit_While(self, node: ast.While) -> ast.stmt:
-        node.test = self.visit(node.test)
+        condition = ast.unparse(node.test)
+        node.test = self._call("__nki_entered", self.visit(node.test), None, condition)
         self._branch(node, "body")
         return node
 

@@ -85,3 +85,26 @@ def test_overlap_is_exact(a: Any, b: Any, shared: bool) -> None:
     seen = []
     after(lambda t: seen.append(t.take(a).overlaps(t.take(b))))
     assert seen == [shared]
+
+
+@pytest.mark.parametrize("op", ["add", "multiply", "maximum", "minimum"])
+def test_bf16_windows_reduce_as_their_values_in_fp32_do(op):
+    every = np.random.default_rng(0).permutation(1 << 16).astype(np.uint16).view(nl.bfloat16)
+    images = every.reshape(128, 16, 32)
+
+    def kernel(x: Any) -> Any:
+        lane, row, down, column, across = nl.mgrid[0:128, 0:8, 0:2, 0:16, 0:2]
+        tile = nl.load(x)
+        function = {"add": nl.sum, "multiply": nl.prod, "maximum": nl.max, "minimum": nl.min}[op]
+        windows = tile[lane, 2 * row + down, 2 * column + across]
+        out = nl.ndarray((128, 8, 16), nl.float32, buffer=nl.shared_hbm)
+        nl.store(out, function(windows, axis=[2, 4], dtype=nl.float32))
+        return out
+
+    got, want = launch(kernel, images), launch(kernel, images.astype(np.float32))
+    assert isinstance(got, np.ndarray)
+    assert isinstance(want, np.ndarray)
+    assert np.isnan(got).any()
+    assert np.isfinite(got).any()
+    np.testing.assert_array_equal(got, want)
+    np.testing.assert_array_equal(np.signbit(got), np.signbit(want))

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_nki_pool.emulator import NKIError, launch
+from pytest_nki_pool.emulator.core.access import basic_selection
 from pytest_nki_pool.emulator.legacy import language as nl
 
 
@@ -44,7 +45,7 @@ def build(arange: Any, entry: Any, counts: list[int], loop: Any) -> Any:
     return offset + expression + loop * loop_coefficient
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(subscripts())
 def test_loads_and_stores_agree_with_fancy_indexing(case: Any) -> None:
     shape, entries, counts = case
@@ -67,7 +68,6 @@ def test_loads_and_stores_agree_with_fancy_indexing(case: Any) -> None:
     assert np.array_equal(launch(kernel, x), np.stack([np.broadcast_arrays(x[key])[0] for key in keys]))
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     shape=st.tuples(st.integers(1, 5), st.integers(1, 7), st.integers(1, 7)),
     data=st.data(),
@@ -99,3 +99,13 @@ def test_partial_writes_and_what_is_missing_agree_with_numpy(shape: tuple[int, .
         launch(kernel, np.zeros((1, 1), np.float32))
     first = [int(i) for i in np.argwhere(~written)[0]]
     assert f"{np.count_nonzero(~written)} of {written.size} elements are missing, first at {first}" in str(caught.value)
+
+
+@pytest.mark.parametrize("later", [slice(0, 2, 0), [0], 1.5, slice(2, 2), slice("a", 2)], ids=str)
+def test_a_subscript_that_is_malformed_is_not_reported_as_out_of_bounds(later: Any) -> None:
+    with pytest.raises(NKIError) as caught:
+        basic_selection((slice(0, 9), later), (4, 4), "t", negative=False)
+    assert caught.value.rule == ""
+    with pytest.raises(NKIError) as caught:
+        basic_selection((slice(0, 9), slice(0, 2)), (4, 4), "t", negative=False)
+    assert caught.value.rule == "err_tensor_access_out_of_bound"

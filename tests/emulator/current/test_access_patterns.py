@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_nki_pool import emulator
@@ -162,7 +162,6 @@ def patterns(draw, low, high, pairs):
     return result, low + below + draw(st.integers(0, room - used))
 
 
-@settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_random_patterns_address_what_an_index_per_element_addresses(run, data):
     shape = tuple(data.draw(st.lists(st.integers(1, 9), min_size=2, max_size=4)))
@@ -178,7 +177,6 @@ def test_random_patterns_address_what_an_index_per_element_addresses(run, data):
     np.testing.assert_array_equal(got, gather(array, pattern, offset), strict=True)
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     pattern=st.lists(st.tuples(st.integers(-70, 130), st.integers(0, 5)), min_size=1, max_size=5),
     offset=st.integers(-3, 245),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ml_dtypes
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_nki_pool import emulator
@@ -145,7 +145,6 @@ def slices(draw, size):
     return slice(start, draw(st.integers(start + 1, size)), draw(st.integers(1, 4)))
 
 
-@settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_random_subscripts_select_what_numpy_selects(run, data):
     shape = tuple(data.draw(st.lists(st.integers(1, 7), min_size=2, max_size=5)))

@@ -316,7 +316,7 @@ def test_a_refusal_names_the_tensor(run):
         (
             "gen2",
             lambda d, t: nisa.tensor_copy(d, t, engine=nisa.engine.scalar),
-            "ScalarE needs NeuronCore-v3 or newer",
+            "does not run on engine scalar; use one of vector, gpsimd on gen2",
         ),
         ("gen4", lambda d, t: nisa.dma_copy(d, t, priority=4), "priority is 0 to 3"),
     ],

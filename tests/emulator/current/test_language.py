@@ -146,10 +146,27 @@ def test_store_casts(run):
     np.testing.assert_array_equal(run(body, X), as_bf16(X), strict=True)
 
 
-@pytest.mark.parametrize("body", [lambda x: nl.add(nl.load(x), nl.load(x, nl.bfloat16))], ids=["promotion"])
-def test_promotion_is_not_supported(run, body):
-    with pytest.raises(emulator.UnsupportedByEmulator, match=r"promotion of dtypes in nl.add.*dtype="):
-        run(body, X)
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [
+        ("float32", "bfloat16", "float32"),
+        ("float16", "bfloat16", "float32"),
+        ("float8_e4m3", "float8_e5m2", "bfloat16"),
+        ("int8", "uint8", "int16"),
+        ("int32", "uint32", "float32"),
+        ("int32", "bfloat16", "bfloat16"),
+        ("uint8", "int32", "int32"),
+    ],
+)
+def test_two_dtypes_promote(run, left, right, expected):
+    def body(x):
+        tiles = nl.load(x, left), nl.load(x, right)
+        assert nl.where(tiles[0], *tiles).dtype == expected
+        return nl.add(*tiles)
+
+    result = run(body, np.float32([[1, 2, 3, 4]]))
+    np.testing.assert_array_equal(result.astype(np.float32), [[2, 4, 6, 8]])
+    assert result.dtype.name == expected
 
 
 def test_a_sum_rounds_to_the_dtype_of_its_input(run):
@@ -268,6 +285,57 @@ def test_names_of_the_legacy_dialect_do_not_exist(name):
         getattr(nl, name)
 
 
-def test_an_address_is_not_supported(run):
-    with pytest.raises(emulator.UnsupportedByEmulator, match=r"nl.ndarray\(address"):
-        run(lambda x: nl.ndarray((2, 2), nl.float32, address=(0, 0)), X)
+def at(shape, address, buffer=nl.sbuf):
+    return nl.ndarray(shape, nl.float32, buffer=buffer, address=address)
+
+
+def test_tensors_at_addresses_of_their_own_keep_what_they_hold(run):
+    def body(x):
+        tiles = [at((4, 8), address) for address in ((0, 0), (0, 32), (32, 0), (0, 196608))]
+        for number, tile in enumerate(tiles):
+            nisa.memset(tile, float(number))
+        return nl.copy(tiles[0])
+
+    assert (run(body, X) == 0).all()
+
+
+def test_a_tensor_loses_its_memory_to_a_later_one_at_the_same_address(run):
+    def body(x):
+        first = at((4, 8), (0, 0))
+        nisa.memset(first, 1.0)
+        second = at((4, 8), (0, 28))
+        nisa.memset(second, 2.0)
+        return first
+
+    with pytest.raises(emulator.NKIError, match=r"all 32 elements of tensor .* are undefined"):
+        run(body, X)
+
+
+def test_memory_at_one_address_is_used_again_and_again(run):
+    def body(x):
+        kept = []
+        for _ in range(3):
+            kept.append(at((128, 40000), (0, 0)))
+            nisa.memset(kept[-1], 1.0)
+        return nl.copy(kept[-1][0:1, 0:4])
+
+    assert (run(body, X) == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "address", "buffer", "fragment"),
+    [
+        ((4, 8), (16, 0), nl.sbuf, "start at a multiple of 32 and end at 128"),
+        ((64, 8), (96, 0), nl.sbuf, "start at a multiple of 32 and end at 128"),
+        ((4, 8), (0, 229360), nl.sbuf, "spans bytes [229360, 229392) of a partition, which has 229376"),
+        ((4, 8), (0, 16384), nl.psum, "which has 16384"),
+        ((4, 8), (0, -4), nl.sbuf, "spans bytes [-4, 28)"),
+        ((4, 8), (0, 0), nl.private_hbm, "an address is that of a tensor in SBUF or PSUM"),
+        ((4, 8), (0,), nl.sbuf, "(first partition, first byte), got (0,)"),
+        ((4, 8), 0, nl.sbuf, "a tuple or a list of static integers, got 0"),
+    ],
+)
+def test_an_address_is_refused(run, shape, address, buffer, fragment):
+    with pytest.raises(emulator.NKIError) as error:
+        run(lambda x: at(shape, address, buffer), X)
+    assert fragment in str(error.value)

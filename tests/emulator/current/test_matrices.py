@@ -5,7 +5,7 @@ from __future__ import annotations
 import ml_dtypes
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_nki_pool import emulator
@@ -193,17 +193,68 @@ def test_a_rule(run, generation, instruction, fragment):
     assert fragment in str(error.value)
 
 
-NOT_SUPPORTED = {
-    "is_transpose": {"is_transpose": True},
-    "tiles": {"tile_position": (0, 0), "tile_size": (64, 128)},
-    "fp8 pairs": {"perf_mode": nisa.matmul_perf_mode.double_row},
-}
+def test_a_mode_is_not_supported(run):
+    with pytest.raises(emulator.UnsupportedByEmulator, match=r"nisa\.nc_matmul\(perf_mode=double_row\)"):
+        run(lambda a, b: product(a, b, perf_mode=nisa.matmul_perf_mode.double_row), A, B)
 
 
-@pytest.mark.parametrize("options", NOT_SUPPORTED.values(), ids=NOT_SUPPORTED)
-def test_a_mode_is_not_supported(run, options):
-    with pytest.raises(emulator.UnsupportedByEmulator, match=r"nisa\.nc_matmul"):
-        run(lambda a, b: product(a, b, **options), A, B)
+def part_of_the_array(position, size):
+    def body(x):
+        dst = nl.ndarray((48, 20), nl.float32, buffer=nl.psum)
+        tile = nl.load(x)
+        nisa.nc_matmul(dst, tile[:, 0:48], tile[:, 48:68], tile_position=position, tile_size=size)
+        return dst
+
+    return body
+
+
+SMALL = np.random.default_rng(8).integers(-4, 5, (40, 68)).astype(np.float32)
+
+
+@pytest.mark.parametrize("position", [(0, 0), (64, 0), (64, 64), [0, 64]], ids=str)
+def test_a_part_of_the_array_computes_the_same(run, position):
+    expected = SMALL[:, :48].T @ SMALL[:, 48:]
+    np.testing.assert_array_equal(run(part_of_the_array(position, (64, 64)), SMALL), expected)
+
+
+@pytest.mark.parametrize(
+    ("position", "size", "generation", "fragment"),
+    [
+        ((0, 0), (), "gen3", "tile_position and tile_size are (row, column) and (rows, columns)"),
+        ((0, 0), (64, 48), "gen3", "with sizes of 32, 64, 128"),
+        ((0, 0), (64, 32), "gen2", "with sizes of 64, 128"),
+        ((32, 0), (64, 64), "gen3", "is no multiple of tile_size (64, 64)"),
+        ((0, 128), (64, 64), "gen3", "inside the array of 128"),
+        ((0, 0), (32, 64), "gen3", "does not fit the tile (32, 64) of the array"),
+        ((0, 0), (64, 32), "gen3", "does not fit the tile (64, 32) of the array"),
+    ],
+)
+def test_a_part_of_the_array_is_refused(run, position, size, generation, fragment):
+    with pytest.raises(emulator.NKIError) as error:
+        run(part_of_the_array(position, size), SMALL, generation=generation)
+    assert fragment in str(error.value)
+
+
+def passed_through(dtype):
+    def body(x):
+        tile = nl.load(x)
+        dst = nl.ndarray((tile.shape[1], tile.shape[0]), dtype or tile.dtype, buffer=nl.psum)
+        nisa.nc_matmul(dst, tile, nl.shared_identity_matrix(tile.shape[0], tile.dtype), is_transpose=True)
+        return dst
+
+    return body
+
+
+def test_the_transpose_mode_is_bit_exact_from_gen3_on_and_a_product_before(run):
+    x = np.float32([[1, np.nan, 3], [np.inf, 5, -0.0]])
+    result = run(passed_through(None), x)
+    np.testing.assert_array_equal(result.view(np.uint32), np.ascontiguousarray(x.T).view(np.uint32))
+    assert np.isnan(run(passed_through(nl.float32), x, generation="gen2")).sum() == 3
+
+
+def test_the_transpose_mode_takes_an_identity(run):
+    with pytest.raises(emulator.NKIError, match="takes an identity as the moving one"):
+        run(lambda a, b: product(a, b, is_transpose=True), A, B)
 
 
 SPECIAL = np.float32([[1, np.nan, 3], [np.inf, 5, -0.0]])
@@ -238,7 +289,6 @@ def test_nl_matmul(run, transpose_x):
     np.testing.assert_array_equal(got, A.T @ B, strict=True)
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     sizes=st.tuples(st.integers(1, 128), st.integers(1, 128), st.integers(1, 64)),
     dtype=st.sampled_from([np.float32, ml_dtypes.bfloat16, np.float16]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ml_dtypes
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_nki_pool import emulator
@@ -41,7 +41,6 @@ def assert_equal(got, expected):
 
 
 @pytest.mark.filterwarnings("ignore:.*(overflow|invalid value):RuntimeWarning")
-@settings(max_examples=150, deadline=None)
 @given(
     op=st.sampled_from(sorted(EXACT)),
     left=st.sampled_from(sorted(DTYPES)),
@@ -62,7 +61,6 @@ def test_two_tiles(run, *, op, left, right, result, seed):
 
 
 @pytest.mark.filterwarnings("ignore:.*(overflow|invalid value):RuntimeWarning")
-@settings(max_examples=150, deadline=None)
 @given(
     ops=st.tuples(st.sampled_from(sorted(EXACT)), st.sampled_from(sorted(EXACT))),
     reverse=st.tuples(st.booleans(), st.booleans()),
@@ -90,7 +88,6 @@ def test_two_operations_with_numbers(run, *, ops, reverse, numbers, source, resu
     assert_equal(run(body, x), expected)
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     shape=st.lists(st.integers(1, 6), min_size=2, max_size=5),
     data=st.data(),

@@ -6,7 +6,7 @@ import operator
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_nki_pool import emulator
@@ -246,7 +246,6 @@ def chains(draw, shape):
     return steps
 
 
-@settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_random_chains_of_views_select_what_numpy_selects(run, data):
     steps = data.draw(chains(X.shape))

@@ -3,7 +3,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from pytest_nki_pool.emulator import NKIError, UnsupportedByEmulator
+from pytest_nki_pool.emulator import NKIError
 from pytest_nki_pool.emulator.frameworks.stand_ins import STAND_INS, nki_call, stand_in
 from pytest_nki_pool.emulator.legacy import language as nl
 
@@ -64,9 +64,18 @@ def test_nki_call_leaves_inputs_alone(jax, x):
         nki_call(clear_both, x, out_shape=jax.ShapeDtypeStruct(x.shape, x.dtype))
 
 
-def test_nki_call_refuses_a_grid(jax, x):
-    with pytest.raises(UnsupportedByEmulator, match=r"nki_call\(grid=\(2,\)\)"):
-        nki_call(half_into, x, grid=(2,), out_shape=jax.ShapeDtypeStruct(x.shape, x.dtype))
+def double_rows_into(x, out):
+    i, j = nl.arange(2)[:, None], nl.arange(4)[None, :]
+    row = nl.program_id(0) * 2 + i
+    column = nl.program_id(1) * 4 + j
+    nl.store(out[row, column], nl.load(x[row, column]) * 2)
+
+
+@pytest.mark.parametrize("grid", [(3, 2), (3, 1), [3, 2]], ids=str)
+def test_nki_call_launches_a_grid(jax, grid):
+    x = jax.numpy.arange(6 * 4 * grid[1], dtype=jax.numpy.float32).reshape(6, -1)
+    result = nki_call(double_rows_into, x, grid=grid, out_shape=jax.ShapeDtypeStruct(x.shape, x.dtype))
+    np.testing.assert_array_equal(result, 2 * np.asarray(x))
 
 
 def test_nki_call_says_which_arguments_do_not_fit(jax, x):

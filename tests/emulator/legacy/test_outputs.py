@@ -247,7 +247,7 @@ def read_before(x: Any, out: Any) -> None:
         (write_half, "16 of 24 elements are missing", "16 of 24 elements are missing"),
         (write_nothing, "wrote to none of its parameters", "wrote to none of its parameters"),
         (read_back, "is both written and read", None),
-        (read_before, "is an input, and immutable", "are undefined (never written)"),
+        (read_before, "is an input, and immutable", "are undefined (never written"),
     ],
     ids=["half", "nothing", "read back", "read before"],
 )

@@ -7,7 +7,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from pytest_nki_pool.emulator import NKIError, launch
+from pytest_nki_pool.emulator import NKIError, launch, measure
 from pytest_nki_pool.emulator import legacy as nki
 from pytest_nki_pool.emulator.legacy import isa as nisa
 from pytest_nki_pool.emulator.legacy import language as nl
@@ -295,9 +295,58 @@ def test_benchmark_reports_a_modelled_latency(decorate: Any) -> None:
     latency = timed.benchmark_result.nc_latency
     assert latency.modelled
     assert latency.get_latency_percentile(50) == latency.get_latency_percentile(99) > 1e6 * x.nbytes / 500e9
-    assert timed(tensor[[64, 32, 32], nl.bfloat16], 2).shape == (64, 16, 16)
+    assert timed(tensor[[64, 32, 32], nl.bfloat16], 2) is None
     assert timed.benchmark_result.nc_latency.microseconds < latency.microseconds
     with pytest.raises(NKIError, match="latency percentiles are"):
         latency.get_latency_percentile(42)
     with pytest.raises(NKIError, match="iters is at least 1"):
         nki.benchmark(max_by_index, iters=0)
+
+
+def blocked_product(left_t: Any, right: Any, rows_in_block: int = 2) -> Any:
+    depth, height, width = left_t.shape[0] // 128, left_t.shape[1] // 128, right.shape[1] // 512
+    out = nl.ndarray((left_t.shape[1], right.shape[1]), right.dtype, buffer=nl.shared_hbm)
+    p, m = nl.mgrid[0:128, 0:128]
+    q, n = nl.mgrid[0:128, 0:512]
+    for block in nl.affine_range(height // rows_in_block):
+        sums = nl.zeros((rows_in_block, width, nl.par_dim(128), 512), nl.float32, buffer=nl.sbuf)
+        for k in nl.sequential_range(depth):
+            strip = nl.load(left_t[k * 128 : (k + 1) * 128, nl.ds(block * rows_in_block * 128, rows_in_block * 128)])
+            for j in nl.affine_range(width):
+                columns = nl.load(right[k * 128 + q, j * 512 + n])
+                for i in nl.affine_range(rows_in_block):
+                    part = nl.zeros((128, 512), nl.float32, buffer=nl.psum)
+                    part[...] += nisa.nc_matmul(strip[p, i * 128 + m], columns[q, n])
+                    sums[i, j, q, n] += part[q, n]
+        for i in nl.affine_range(rows_in_block):
+            packed = nl.ndarray((128, right.shape[1]), right.dtype, buffer=nl.sbuf)
+            for j in nl.affine_range(width):
+                packed[q, j * 512 + n] = nl.copy(sums[i, j, q, n], dtype=right.dtype)
+            nl.store(out[nl.ds((block * rows_in_block + i) * 128, 128)], packed)
+    return out
+
+
+@pytest.mark.filterwarnings("ignore::pytest_nki_pool.emulator.legacy.creation.BlockDimensionWarning")
+def test_a_product_in_blocks() -> None:
+    rng = np.random.default_rng(5)
+    left = rng.integers(-3, 4, (256, 512)).astype(ml_dtypes.bfloat16)
+    right = rng.integers(-3, 4, (256, 1024)).astype(ml_dtypes.bfloat16)
+    expected = left.astype(np.float32).T @ right.astype(np.float32)
+    assert np.array_equal(launch(blocked_product, left, right), expected.astype(ml_dtypes.bfloat16))
+
+
+@pytest.mark.filterwarnings("ignore::pytest_nki_pool.emulator.legacy.creation.BlockDimensionWarning")
+def test_a_benchmark_of_types_models_what_a_launch_of_arrays_costs() -> None:
+    shapes = ([256, 512], [256, 1024])
+    kernel = nki.benchmark(warmup=5, iters=10)(blocked_product)
+    assert kernel(*(tensor[shape, nl.bfloat16] for shape in shapes)) is None
+    cost = measure(blocked_product, *(np.zeros(shape, ml_dtypes.bfloat16) for shape in shapes))
+    for percentile in (0, 50, 99, 100):
+        assert np.isclose(kernel.benchmark_result.nc_latency.get_latency_percentile(percentile), 1e6 * cost.seconds)
+
+
+@pytest.mark.filterwarnings("ignore::pytest_nki_pool.emulator.legacy.creation.BlockDimensionWarning")
+def test_a_benchmark_of_large_types_takes_no_longer() -> None:
+    kernel = nki.benchmark(blocked_product)
+    kernel(tensor[[4096, 4096], nl.bfloat16], tensor[[4096, 8192], nl.bfloat16])
+    assert kernel.benchmark_result.nc_latency.get_latency_percentile(50) > 2e3

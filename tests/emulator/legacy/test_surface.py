@@ -41,10 +41,6 @@ def use_matmul_mask(x: Any) -> Any:
     return nisa.nc_matmul(tile, tile, mask=nl.arange(4)[:, None] < 3)
 
 
-def use_read_modify_write(x: Any) -> Any:
-    return nisa.dma_copy(dst=nl.load(x), src=x, dst_rmw_op=np.add)
-
-
 @pytest.mark.parametrize(
     ("kernel", "names"),
     [
@@ -53,7 +49,6 @@ def use_read_modify_write(x: Any) -> Any:
         (use_unknown_op, "op=hypot"),
         (use_reduction_by_power, "nisa.tensor_reduce by power"),
         (use_matmul_mask, "nisa.nc_matmul(mask=…)"),
-        (use_read_modify_write, "dst_rmw_op"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

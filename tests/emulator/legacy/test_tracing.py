@@ -270,3 +270,64 @@ def piece_under_dma(x: Any) -> Any:
 )
 def test_a_piece_by_index_expressions_is_a_copy_and_by_slices_a_view(kernel: Any, expected: np.ndarray) -> None:
     assert np.array_equal(launch(kernel, X), expected)
+
+
+def annotated_helper(x: Any, width: int) -> Any:
+    tile: tensor[4, width] = nl.load(x)
+    return tile
+
+
+def through_another_helper(x: Any, width: int) -> Any:
+    return annotated_helper(x, width)
+
+
+@nki.jit
+def annotated_kernel(x: Any, width: int) -> Any:
+    return annotated_helper(x, width)
+
+
+def recursive(x: Any, width: int, depth: int = 2) -> Any:
+    return recursive(x, width, depth - 1) if depth else annotated_helper(x, width)
+
+
+def in_a_comprehension(x: Any, width: int) -> Any:
+    return max([annotated_helper(x, n) for n in (width,)], key=id)
+
+
+@pytest.mark.parametrize(
+    "helper",
+    [annotated_helper, through_another_helper, annotated_kernel, recursive, in_a_comprehension],
+    ids=lambda h: h.__name__,
+)
+def test_the_functions_that_a_kernel_calls_are_checked_too(helper: Any) -> None:
+    def kernel(x: Any, width: int) -> Any:
+        return stored(helper(x, width))
+
+    assert np.array_equal(launch(kernel, X, 6), X)
+    with pytest.raises(NKIError, match=r"annotated as a tensor of shape \[4, 5\]") as error:
+        launch(kernel, X, 5)
+    assert error.value.rule == "err_annotation_shape_mismatch"
+    line = int(error.value.where.rpartition(":")[2])
+    assert "nl.load(x)" in linecache.getline(__file__, line)
+
+
+COUNTS = [0]
+
+
+def test_a_checked_kernel_shares_the_objects_of_its_module() -> None:
+    def kernel(x: Any) -> Any:
+        COUNTS[0] += 1
+        return stored(annotated_helper(x, 6))
+
+    before = COUNTS[0]
+    launch(kernel, X)
+    assert COUNTS[0] == before + 1
+
+
+def test_a_helper_is_looked_up_at_every_launch(monkeypatch: pytest.MonkeyPatch) -> None:
+    def kernel(x: Any) -> Any:
+        return stored(annotated_helper(x, 6))
+
+    launch(kernel, X)
+    monkeypatch.setitem(globals(), "annotated_helper", lambda x, width: nl.load(x) * width)
+    assert np.array_equal(launch(kernel, X), 6 * X)

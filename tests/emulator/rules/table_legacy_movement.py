@@ -1,12 +1,9 @@
-"""Loads, stores, assignments and views of the legacy dialect: every rule once kept and once broken, see conftest.py."""
+"""Loads, stores, assignments and views of the legacy dialect, see test_rules.py."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from pytest_nki_pool.emulator import NKIError
 from pytest_nki_pool.emulator.legacy import isa as nisa
 from pytest_nki_pool.emulator.legacy import language as nl
 
@@ -28,6 +25,8 @@ def assigned(tile: Any, key: Any, value: Any) -> Any:
     tile[key] = value
     return tile
 
+
+DIALECT = "legacy"
 
 RULES = [
     (
@@ -178,15 +177,3 @@ RULES = [
         "err_ambiguous_tensor_truth_value",
     ),
 ]
-
-
-def test_kept_rule_runs(kept: Callable[[], object]) -> None:
-    assert kept() is not None
-
-
-def test_broken_rule_is_refused(broken: Callable[[], object], says: str, rule_id: str) -> None:
-    with pytest.raises(NKIError) as caught:
-        broken()
-    assert says in str(caught.value)
-    assert caught.value.rule == rule_id
-    assert __file__ in caught.value.where

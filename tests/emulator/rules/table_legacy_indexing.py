@@ -1,16 +1,10 @@
-"""Subscripts and index expressions of the legacy dialect: every rule once kept and once broken, see conftest.py."""
+"""Subscripts and index expressions of the legacy dialect, see test_rules.py."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import pytest
-
-from pytest_nki_pool.emulator import NKIError
 from pytest_nki_pool.emulator.legacy import language as nl
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 P = lambda n=8: nl.arange(n)[:, None, None]  # noqa: E731
 H = lambda n=6: nl.arange(n)[None, :, None]  # noqa: E731
@@ -21,6 +15,8 @@ def assigned(tile: Any, key: Any, value: Any) -> Any:
     tile[key] = value
     return tile
 
+
+DIALECT = "legacy"
 
 RULES = [
     (
@@ -172,15 +168,3 @@ RULES = [
         "expected shape [8]",
     ),
 ]
-
-
-def test_kept_rule_runs(kept: Callable[[], object]) -> None:
-    assert kept() is not None
-
-
-def test_broken_rule_is_refused(broken: Callable[[], object], says: str, rule_id: str) -> None:
-    with pytest.raises(NKIError) as caught:
-        broken()
-    assert says in str(caught.value)
-    assert caught.value.rule == rule_id
-    assert __file__ in caught.value.where

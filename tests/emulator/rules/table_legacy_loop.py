@@ -1,12 +1,9 @@
-"""Loop variables of the legacy dialect: every rule once kept and once broken, see conftest.py."""
+"""Loop variables of the legacy dialect, see test_rules.py."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from pytest_nki_pool.emulator import NKIError
 from pytest_nki_pool.emulator.legacy import language as nl
 
 if TYPE_CHECKING:
@@ -38,6 +35,8 @@ def rows_stored(loop: Any, x: Any, row: Callable[[Any], Any]) -> Any:
     nl.store(out[:, 1:6, :], nl.load(x[:, 1:6, :]))
     return out
 
+
+DIALECT = "legacy"
 
 RULES = [
     (
@@ -106,15 +105,3 @@ RULES = [
         "err_unexpected_output_dependencies",
     ),
 ]
-
-
-def test_kept_rule_runs(kept: Callable[[], object]) -> None:
-    assert kept() is not None
-
-
-def test_broken_rule_is_refused(broken: Callable[[], object], says: str, rule_id: str) -> None:
-    with pytest.raises(NKIError) as caught:
-        broken()
-    assert says in str(caught.value)
-    assert caught.value.rule == rule_id
-    assert __file__ in caught.value.where

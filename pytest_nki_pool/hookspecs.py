@@ -13,4 +13,7 @@ if TYPE_CHECKING:
 
 
 def pytest_nki_pool_kernels(config: pytest.Config) -> Sequence[KernelSpec]:  # type: ignore[empty-body]
-    """Kernels under test when ``--nki-kernel`` names none, and what is known of those it names by their target."""
+    """Kernels under test when ``--nki-kernel`` names none, and what is known of those it names by their target.
+
+    They come before those of entry points of the group ``nki_pool.kernels`` and before the built-in ones.
+    """

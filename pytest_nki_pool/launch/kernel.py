@@ -1,26 +1,44 @@
-"""A loaded kernel with its parameters understood: which takes the input, which the output, which the pool size."""
+"""A loaded kernel with its parameters understood: ready to be launched by any target."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
 from pytest_nki_pool.emulator.frameworks.op import ArraySpec
+from pytest_nki_pool.launch.arguments import understand
 from pytest_nki_pool.launch.errors import KernelClaimError, KernelSignatureError
+from pytest_nki_pool.launch.layouts import LAYOUTS
 from pytest_nki_pool.spec.dtypes import DTYPES
 from pytest_nki_pool.spec.kernel import Accuracy, Ragged
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from pytest_nki_pool.launch.arguments import Arguments
     from pytest_nki_pool.launch.load import Loaded
-    from pytest_nki_pool.spec.kernel import KernelSpec, Role
+    from pytest_nki_pool.spec.kernel import Dialect, KernelSpec
 
-_POOL_NAMES = frozenset(
-    {"k", "p", "pool", "pool_size", "poolsize", "kernel_size", "ksize", "window", "window_size", "size"}
-)
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One launch of a kernel, as the kernel is to see it.
+
+    Attributes:
+        args: positional arguments.
+        kwargs: keyword arguments.
+        grid: programs per dimension of the launch grid, or the cores of a logical NeuronCore; () without either.
+        out: the poisoned output array among the arguments, if the kernel takes one.
+        images: whether a batch is launched.
+    """
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    grid: tuple[int, ...] = ()
+    out: np.ndarray | None = None
+    images: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,33 +48,66 @@ class Kernel:
     Attributes:
         spec: what it is and claims.
         loaded: the private copy of its module.
-        call: the role of each positional parameter; empty for a kernel that is no average pool.
+        arguments: what its parameters take; None for a kernel that is no average pool.
     """
 
     spec: KernelSpec
     loaded: Loaded
-    call: tuple[Role, ...]
+    arguments: Arguments | None
+
+    @property
+    def pools(self) -> bool:
+        """Whether it is an average pool."""
+        return self.arguments is not None
+
+    @property
+    def dialect(self) -> Dialect | None:
+        """The NKI API it is written in, as its spec says or its imports show; None when neither does."""
+        return self.spec.dialect or self.loaded.dialect
 
     @property
     def output_names(self) -> tuple[str, ...]:
         """Names of the parameters the kernel writes; empty when it returns its outputs."""
-        return tuple(name for name, role in zip(self.loaded.parameters, self.call, strict=False) if role == "out")
+        return self.arguments.names("out", self.loaded.parameters) if self.arguments else ()
 
-    def arrange(self, args: Sequence[Any]) -> tuple[tuple[Any, ...], np.ndarray | None]:
+    def arrange(self, args: Sequence[Any]) -> Call:
         """Put the launch's arguments where the kernel expects them.
 
         Args:
             args: input array and pool size, or the arguments of a kernel that is no pool.
-
-        Returns:
-            The kernel's positional arguments, and the poisoned output array among them if the kernel takes one.
         """
-        if not self.call:
-            return tuple(args), None
+        if self.arguments is None:
+            return Call(tuple(args))
+        axes = LAYOUTS[self.spec.layout]
         x, k = args
-        out = poisoned(self.infer(ArraySpec(x.shape, x.dtype), k)) if "out" in self.call else None
-        parts: dict[Role, Any] = {"x": x, "out": out, "k": k}
-        return tuple(parts[role] for role in self.call), out
+        image = axes.to_kernel(x)
+        out = None
+        if "out" in self.arguments:
+            pooled = _pooled(ArraySpec(x.shape, x.dtype), k)
+            out = poisoned(ArraySpec(axes.shape(pooled.shape), pooled.dtype))
+        positional, keyword = self.arguments.fill(image, out, k)
+        return Call(positional, keyword, self._grid(image, k), out, images=x.ndim > 3)
+
+    def settle(self, call: Call, returned: Any) -> Any:
+        """The result of a launch, an average pool's with the axes of its input.
+
+        Args:
+            call: what was launched.
+            returned: what the kernel returned.
+
+        Raises:
+            ResultMismatch: an average pool's output does not have the axes of its layout.
+        """
+        if self.arguments is None:
+            return returned
+        result = returned if call.out is None else call.out
+        return LAYOUTS[self.spec.layout].from_kernel(result, images=call.images)
+
+    def _grid(self, image: np.ndarray, k: int) -> tuple[int, ...]:
+        if self.spec.lnc is not None:
+            return (self.spec.lnc,)
+        grid = self.spec.grid(image.shape, k) if callable(self.spec.grid) else self.spec.grid
+        return (grid,) if isinstance(grid, int) else tuple(grid)
 
     def infer(self, *args: Any) -> ArraySpec | tuple[ArraySpec, ...]:
         """Shape and dtype of the outputs, from those of the inputs and the static arguments.
@@ -64,7 +115,7 @@ class Kernel:
         Raises:
             KernelSignatureError: the kernel is no average pool and its `KernelSpec` has no ``out``.
         """
-        if self.call:
+        if self.pools:
             return _pooled(*args)
         if self.spec.out is None:
             raise KernelSignatureError(f"{self.spec.target} is no average pool: it needs KernelSpec(out=…)")
@@ -85,18 +136,27 @@ def bind(spec: KernelSpec, loaded: Loaded) -> Kernel:
     """
     _check_claims(spec)
     if spec.out is not None:
-        return Kernel(spec, loaded, ())
-    call = spec.call or guess_call(loaded.parameters)
-    if not call or "x" not in call or "k" not in call or len(set(call)) != len(call):
-        seen = ", ".join(loaded.parameters) or "no parameters"
+        return Kernel(spec, loaded, None)
+    _check_launch(spec, spec.dialect or loaded.dialect)
+    return Kernel(spec, loaded, understand(spec, loaded))
+
+
+def _check_launch(spec: KernelSpec, dialect: Dialect | None) -> None:
+    """Refuse a layout that does not exist, and a way to launch that the dialect does not have."""
+    if spec.layout not in LAYOUTS:
+        raise KernelSignatureError(f"{spec.target}: no layout {spec.layout!r}; choose from {', '.join(LAYOUTS)}")
+    if spec.lnc not in {None, 1, 2}:
+        raise KernelSignatureError(f"{spec.target}: lnc={spec.lnc!r}; a logical NeuronCore has 1 or 2 physical cores")
+    if spec.lnc is not None and (dialect == "legacy" or spec.grid):
         raise KernelSignatureError(
-            f"{spec.target}: cannot tell which of its parameters ({seen}) takes the input and which the pool size; "
-            "an average pool is (input, pool_size) or (input, output, pool_size). Otherwise say it in conftest.py:\n\n"
-            "    from pytest_nki_pool import KernelSpec\n\n"
-            "    def pytest_nki_pool_kernels(config):\n"
-            f'        return [KernelSpec("{spec.target}", call=("x", "k"))]  # one of "x", "out", "k" per parameter'
+            f"{spec.target}: lnc is for kernels of the nki API, without a grid; a kernel of neuronxcc.nki takes "
+            "grid=(2,) to run on two cores"
         )
-    return Kernel(spec, loaded, call)
+    if spec.grid and dialect == "current":
+        raise KernelSignatureError(
+            f"{spec.target}: kernels of the nki API have no launch grid but the cores of a logical NeuronCore; "
+            "say lnc=1 or lnc=2"
+        )
 
 
 def _check_claims(spec: KernelSpec) -> None:
@@ -111,16 +171,12 @@ def _check_claims(spec: KernelSpec) -> None:
                     f"{spec.target}: it claims {name} {value!r}, which is not known; choose from {choice}"
                 )
 
-
-def guess_call(parameters: Sequence[str]) -> tuple[Role, ...]:
-    """Roles of the parameters of an average pool by their names; empty when they do not say."""
-    roles: list[Role] = []
-    for position, name in enumerate(parameters):
-        role: Role = "x" if position == 0 else "out" if "out" in name.lower() else "k"
-        if role in roles or (role == "k" and name.lower() not in _POOL_NAMES):
-            return ()
-        roles.append(role)
-    return tuple(roles)
+    for name, limit in (("max_channels", claims.max_channels), ("max_image_bytes", claims.max_image_bytes)):
+        undeclared = name == "max_image_bytes" and limit == "undeclared"
+        if limit is not None and not undeclared and (type(limit) is not int or limit < 1):
+            raise KernelClaimError(
+                f"{spec.target}: it claims {name} {limit!r}; a limit is a whole number of at least 1, or None for any"
+            )
 
 
 def poisoned(spec: ArraySpec | tuple[ArraySpec, ...]) -> np.ndarray:

@@ -63,6 +63,7 @@ class Launcher:
 
         Args:
             args: for an average pool the input of shape (C, H, W) and the pool size; for another kernel its arguments.
+                A kernel whose layout has N also takes (N, C, H, W).
 
         Returns:
             A NumPy array, or a tuple of them when the kernel has several outputs.
@@ -89,8 +90,8 @@ class Launcher:
             infer=self.kernel.infer,
             arrays=arrays,
             statics=kinds[arrays:],
-            outputs=1 if self.kernel.call else self._count_outputs(args),
-            adjoint=_pool_adjoint if self.kernel.call else None,
+            outputs=1 if self.kernel.pools else self._count_outputs(args),
+            adjoint=_pool_adjoint if self.kernel.pools else None,
         )
 
     def _count_outputs(self, args: tuple[Any, ...]) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_nki_pool.launch.exits import no_exit
 from pytest_nki_pool.launch.locate import locate_file, locate_module
 from pytest_nki_pool.launch.private import PrivateCopy
 
@@ -47,8 +48,7 @@ class Loaded:
         path: the kernel's file.
         sha256: hexadecimal digest of that file's bytes, as executed.
         dialect: the NKI API that the kernel imports, itself or through its siblings; None if it imports neither.
-        parameters: names of the positional parameters still to be given, looked through wrappers; empty where
-            there is no readable signature.
+        signature: parameters still to be given, looked through wrappers; None where there is no readable one.
         files: every file executed for this copy, in the order of execution.
     """
 
@@ -58,8 +58,14 @@ class Loaded:
     path: Path
     sha256: str
     dialect: Dialect | None
-    parameters: tuple[str, ...]
+    signature: inspect.Signature | None
     files: tuple[Path, ...]
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the positional parameters; empty where there is no readable signature."""
+        parameters = self.signature.parameters.values() if self.signature else ()
+        return tuple(p.name for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD})
 
 
 def load(target: str, *, resolve: Callable[[str], ModuleType | None] | None = None, root: Path | None = None) -> Loaded:
@@ -82,14 +88,15 @@ def load(target: str, *, resolve: Callable[[str], ModuleType | None] | None = No
     source = _locate(target, place, root or Path.cwd())
     copy = PrivateCopy(source, resolve)
     try:
-        module = copy.load(source.name)
+        with no_exit():
+            module = copy.load(source.name)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         # Not only Exception: a file may call sys.exit or pytest.skip when it is imported.
         raise KernelLoadError(f"{target}: {_describe(error, copy.sources)} when the kernel was imported.") from error
     function = _function(target, module, name, copy.sources[source.path])
-    code = getattr(_innermost(function), "__code__", None)
+    code = getattr(innermost(function), "__code__", None)
     files = sorted(copy.sources, key=lambda path: (code is None or str(path) != code.co_filename, path != source.path))
     return Loaded(
         target=target,
@@ -98,7 +105,7 @@ def load(target: str, *, resolve: Callable[[str], ModuleType | None] | None = No
         path=source.path,
         sha256=hashlib.sha256(copy.sources[source.path]).hexdigest(),
         dialect=_dialect(copy.sources[path] for path in files),
-        parameters=_parameters(function),
+        signature=_signature(function),
         files=tuple(copy.sources),
     )
 
@@ -173,22 +180,28 @@ def _inner(function: Any) -> Any:
     return next((inner for inner in attributes if callable(inner)), None)
 
 
-def _innermost(function: Any) -> Any:
+def innermost(function: Any) -> Any:
+    """The plain function behind decorators and partials."""
     while (inner := _inner(function)) is not None:
         function = inner
     return function
 
 
-def _parameters(function: Any) -> tuple[str, ...]:
+def _signature(function: Any) -> inspect.Signature | None:
     inner = _inner(function)
-    if isinstance(function, functools.partial):
-        free = _parameters(inner)[len(function.args) :]
-        bound = [index for index, name in enumerate(free) if name in function.keywords]
-        return free[: bound[0]] if bound else free  # after a bound one, the rest can be given by keyword only
-    if inner is not None:
-        return _parameters(inner)
+    signature = _signature(inner) if inner is not None else None
+    if inner is not None and not isinstance(function, functools.partial):
+        return signature
     try:
-        parameters = inspect.signature(function).parameters.values()
+        return inspect.signature(function if inner is None else _bound(function, signature))
     except (TypeError, ValueError):
-        return ()
-    return tuple(p.name for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD})
+        return None
+
+
+def _bound(partial: functools.partial[Any], signature: inspect.Signature | None) -> functools.partial[Any]:
+    """The partial of a plain function that has a signature: what it wraps itself may hide its own."""
+
+    def plain() -> None: ...
+
+    plain.__signature__ = signature  # type: ignore[attr-defined]
+    return functools.partial(plain, *partial.args, **partial.keywords)

@@ -87,6 +87,7 @@ def test_a_missing_function_is_answered_with_those_there_are(write, text, reason
         ("def pool(:", "{root}/kernel.py:1 raised SyntaxError: invalid syntax"),
         ("assert False", "{root}/kernel.py:1 raised AssertionError"),
         ("import sys\nsys.exit(3)", "{root}/kernel.py:2 raised SystemExit: 3"),
+        ("import os\nos._exit(0)", "{root}/kernel.py:2 raised KernelExitError: os._exit(0)"),
         ("import pytest\npytest.skip('no device')", "{root}/kernel.py:2 raised Skipped: no device"),
         (
             "from . import helper",
@@ -94,7 +95,18 @@ def test_a_missing_function_is_answered_with_those_there_are(write, text, reason
         ),
         ("import kernel.part", "{root}/kernel.py:1 raised ModuleNotFoundError: No module named 'kernel.part'"),
     ],
-    ids=["missing import", "sibling", "library", "syntax", "assert", "exit", "skip", "relative", "not a package"],
+    ids=[
+        "missing import",
+        "sibling",
+        "library",
+        "syntax",
+        "assert",
+        "exit",
+        "exit at once",
+        "skip",
+        "relative",
+        "not a package",
+    ],
 )
 def test_what_a_file_raises_is_told_with_its_place(write, text, reason):
     root = write({"kernel.py": text, "helper.py": "def fail():\n    raise ValueError('two lines down')\nfail()"})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from pytest_nki_pool import emulator
 from pytest_nki_pool.launch.errors import KernelExitError
+from pytest_nki_pool.launch.exits import no_exit
 from pytest_nki_pool.spec.platforms import GENERATIONS
 
 if TYPE_CHECKING:
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from pytest_nki_pool.launch.kernel import Kernel
+    from pytest_nki_pool.spec.kernel import Dialect
 
 
 def missing() -> str:
@@ -36,14 +39,29 @@ def executor(kernel: Kernel, platform: str) -> Callable[..., Any]:
     outputs = kernel.output_names or None
 
     def execute(*args: Any) -> Any:
-        positional, out = kernel.arrange(args)
+        call = kernel.arrange(args)
+        function = _on_grid(kernel.loaded.function, call.grid, kernel.dialect)
+        if call.kwargs:
+            function = functools.partial(function, **call.kwargs)
         try:
-            result = emulator.launch(kernel.loaded.function, *positional, machine=machine, outputs=outputs)
+            with no_exit():
+                result = emulator.launch(function, *call.args, machine=machine, outputs=outputs)
         except (Exception, KeyboardInterrupt):
             raise
         except BaseException as error:
             left = KernelExitError(f"{type(error).__name__}: {error}")
             raise left.with_traceback(error.__traceback__) from error
-        return result if out is None else out
+        return kernel.settle(call, result)
 
     return execute
+
+
+def _on_grid(function: Callable[..., Any], grid: tuple[int, ...], dialect: Dialect | None) -> Callable[..., Any]:
+    """The kernel with a launch grid, whichever decorators it has."""
+    if not grid:
+        return function
+    if isinstance(function, functools.partial):
+        return functools.partial(_on_grid(function.func, grid, dialect), *function.args, **function.keywords)
+    nki: Any = emulator.resolve("nki" if dialect == "current" else "neuronxcc.nki")
+    launched: Callable[..., Any] = nki.jit(function)[grid[0] if dialect == "current" else grid]
+    return launched

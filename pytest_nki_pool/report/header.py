@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import metadata
 from typing import TYPE_CHECKING
 
+from pytest_nki_pool.report.facts import versions
 from pytest_nki_pool.spec.platforms import GENERATIONS
 
 if TYPE_CHECKING:
     from pytest_nki_pool.session import PoolSession
-
-_VERSIONS = ("numpy", "ml_dtypes", "torch", "jax")
 
 
 def header(session: PoolSession) -> list[str]:
@@ -26,15 +24,10 @@ def header(session: PoolSession) -> list[str]:
         "case": ", ".join(settings.cases) or "corpus",
         "seed": str(settings.seed),
     }
+    shown |= {name: ", ".join(values) for name, values in settings.given.items() if values and name not in shown}
     width = max(map(len, shown))
-    lines = [f"nki {name.ljust(width)} {value} [{settings.sources[name]}]" for name, value in shown.items()]
+    sources = {**settings.sources, "kernel": session.chosen.source}
+    lines = [f"nki {name.ljust(width)} {value} [{sources[name]}]" for name, value in shown.items()]
     lines += [f"nki not run: {name}: {reason}" for name, reason in session.missing.items()]
-    versions = (f"{name} {version}" for name in ("pytest-nki-pool", *_VERSIONS) if (version := _version(name)))
-    return [*lines, f"nki {'versions'.ljust(width)} {', '.join(versions)}"]
-
-
-def _version(distribution: str) -> str:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return ""
+    found = (f"{name} {version}" for name, version in versions().items())
+    return [*lines, f"nki {'versions'.ljust(width)} {', '.join(found)}"]

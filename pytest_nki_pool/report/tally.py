@@ -6,15 +6,13 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_nki_pool.spec.platforms import GENERATIONS
-from pytest_nki_pool.verdict import CONSEQUENCES, Finding, Identity, Status, Verdict
+from pytest_nki_pool.verdict import CONSEQUENCES, NOT_EXECUTED, Finding, Identity, Status, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 #: Exit code when a scheduler should run the job again: EX_TEMPFAIL of sysexits.h.
 RETRY = 75
-
-_NOT_EXECUTED = frozenset({Status.UNSUPPORTED, Status.NOT_RUN})
 
 
 class Decision(NamedTuple):
@@ -47,44 +45,61 @@ class Tally:
         if outcome == "failed" and "status" not in (record or ()):
             self._other_failures += 1
 
-    def crash(self, nodeid: str) -> dict[str, Any] | None:
-        """The record of a case whose process died under it; None for a test that is no case."""
+    def crash(self, nodeid: str) -> Verdict | None:
+        """The verdict of a case whose process died under it; None for a test that is no case."""
         identity = identity_of(nodeid)
         message = "the process running this case died"
-        return Verdict(identity, Finding(Status.CRASH, message)).to_json() if identity else None
+        return Verdict(identity, Finding(Status.CRASH, message)) if identity else None
+
+    def take(self, verdicts: Iterable[Verdict]) -> None:
+        """Note verdicts of an earlier run."""
+        self._verdicts.update((verdict.identity, verdict) for verdict in verdicts)
+
+    @property
+    def unrun(self) -> list[Verdict]:
+        """The cases that were collected and have no verdict."""
+        missing = sorted(self._collected - self._verdicts.keys())
+        return [Verdict(identity, Finding(Status.NOT_RUN, "collected, but never run")) for identity in missing]
+
+    @property
+    def collected(self) -> int:
+        """How many cases the suite collected."""
+        return len(self._collected)
 
     @property
     def concerned(self) -> bool:
         """Whether the suite took part in this run."""
-        return bool(self._collected)
+        return bool(self._collected or self._verdicts)
 
     @property
     def verdicts(self) -> list[Verdict]:
         """Every verdict, cases that never ran included, in the order of their identities."""
-        missing = self._collected - self._verdicts.keys()
-        unrun = (Verdict(identity, Finding(Status.NOT_RUN, "collected, but never run")) for identity in missing)
-        return sorted((*self._verdicts.values(), *unrun), key=lambda verdict: verdict.identity)
+        return sorted((*self._verdicts.values(), *self.unrun), key=lambda verdict: verdict.identity)
 
-    def decide(self, exit_code: int, *, concerned: bool) -> Decision:
+    def decide(
+        self, exit_code: int, *, concerned: bool, faults: Sequence[str] = (), excused: Collection[Identity] = ()
+    ) -> Decision:
         """What the run's exit code must be.
 
         Args:
             exit_code: pytest's own, 0 or 1; others are never changed.
             concerned: whether anything was asked of NKI, so that a run without executed case is a failure.
+            faults: what is wrong with the run whatever the verdicts are.
+            excused: cases whose being bad does not count.
         """
         if exit_code not in (0, 1):
             return Decision(exit_code)
-        gates = {CONSEQUENCES[verdict.finding.status].gate for verdict in self.verdicts}
-        executed = self._own_tests + sum(verdict.finding.status not in _NOT_EXECUTED for verdict in self.verdicts)
-        if "bad" in gates or self._other_failures:
-            return Decision(1)
+        gates = {CONSEQUENCES[v.finding.status].gate for v in self.verdicts if v.identity not in excused}
+        executed = self._own_tests + sum(verdict.finding.status not in NOT_EXECUTED for verdict in self.verdicts)
+        if "bad" in gates or self._other_failures or faults:
+            return Decision(1, "; ".join(faults))
         if "retry" in gates:
             statuses = {v.finding.status for v in self.verdicts if CONSEQUENCES[v.finding.status].gate == "retry"}
             names = ", ".join(sorted(status.value for status in statuses))
             return Decision(RETRY, f"only {names} stand between this run and green; run it again")
         if concerned and not executed:
             return Decision(1, "nothing was executed: no case ran, so nothing is known to conform")
-        return Decision(exit_code)
+        return Decision(0 if excused else exit_code)
 
 
 def identity_of(nodeid: str) -> Identity | None:

@@ -28,7 +28,21 @@ def summary(verdicts: Sequence[Verdict]) -> str:
 
 
 def table(verdicts: Sequence[Verdict]) -> list[str]:
-    """Kernel x backend x generation: how many of each status, and the worst error.
+    """The lines of `grid`, aligned."""
+    head, body = grid(verdicts)
+    widths = [max(len(row[column]) for row in (head, *body)) for column in range(len(head))]
+    return ["  ".join(_aligned(row, widths)).rstrip() for row in (head, *body)]
+
+
+def aspects(verdicts: Sequence[Verdict]) -> dict[str, str]:
+    """Aspect -> its verdicts in one line: what is wrong with a kernel's structure, and what with its numerics."""
+    names = {"structure": "structure", "numerics": "numerics", "": "not judged"}
+    groups = {name: [verdict for verdict in verdicts if verdict.aspect == aspect] for aspect, name in names.items()}
+    return {name: summary(group) for name, group in groups.items() if group}
+
+
+def grid(verdicts: Sequence[Verdict]) -> tuple[list[str], list[list[str]]]:
+    """Kernel x backend x generation: how many of each status, and the worst error, as a head and rows.
 
     The error is given in ulps of the output, and as a share of what the accuracy class allows: where sums cancel, an
     error far inside the bound is many ulps of a result near zero.
@@ -39,9 +53,7 @@ def table(verdicts: Sequence[Verdict]) -> list[str]:
         rows[identity.kernel, identity.backend, GENERATIONS[identity.platform]].append(verdict)
     statuses = [status for status in Status if any(verdict.finding.status is status for verdict in verdicts)]
     head = ["kernel", "backend", "generation", *(status.value for status in statuses), "worst ulp", "of bound"]
-    body = [[*key, *_counts(group, statuses), *_worst(group)] for key, group in sorted(rows.items())]
-    widths = [max(len(row[column]) for row in (head, *body)) for column in range(len(head))]
-    return ["  ".join(_aligned(row, widths)).rstrip() for row in (head, *body)]
+    return head, [[*key, *_counts(group, statuses), *_worst(group)] for key, group in sorted(rows.items())]
 
 
 def _counts(verdicts: Sequence[Verdict], statuses: Sequence[Status]) -> list[str]:

@@ -59,7 +59,7 @@ def parametrize(metafunc: pytest.Metafunc, session: PoolSession) -> None:
         return
     narrowing = Narrowing.of(metafunc.definition)
     if "nki_check" in metafunc.fixturenames:
-        trials = session.plan.trials(narrowing.group)
+        trials = session.trials(narrowing.group)
         ids = [str(trial.identity) for trial in trials]
         metafunc.parametrize("nki_check", trials, indirect=True, ids=ids)
         return
@@ -72,6 +72,14 @@ def is_empty(item: pytest.Item) -> bool:
     """Whether a test of the suite got no trial: its checks or cases were not asked for."""
     parameters = getattr(getattr(item, "callspec", None), "params", {})
     return "nki_check" in parameters and not hasattr(parameters["nki_check"], "identity")
+
+
+def is_done(item: pytest.Item, session: PoolSession) -> bool:
+    """Whether the verdict of a test of the suite is taken over from an earlier report."""
+    if not session.settings.report.resume:
+        return False
+    trial = getattr(getattr(item, "callspec", None), "params", {}).get("nki_check")
+    return str(getattr(trial, "identity", "")) in session.earlier.done
 
 
 def _values(metafunc: pytest.Metafunc, session: PoolSession, narrowing: Narrowing) -> dict[str, list[Any]]:
@@ -105,6 +113,7 @@ def _fault(keywords: Mapping[str, Any]) -> str:
     """What is wrong with the value of a keyword; empty when nothing is."""
     from pytest_nki_pool.checks import GROUPS
     from pytest_nki_pool.options import BACKENDS
+    from pytest_nki_pool.plan import SEARCH
     from pytest_nki_pool.spec.dtypes import DTYPES
     from pytest_nki_pool.spec.kernel import KernelSpec
 
@@ -113,7 +122,7 @@ def _fault(keywords: Mapping[str, Any]) -> str:
         return f"max_cases: must be a whole number of at least 1, not {count!r}"
     if kernel is not None and not isinstance(kernel, KernelSpec):
         return f"kernel: must be a KernelSpec, not {kernel!r}"
-    for name, known in (("backends", BACKENDS), ("dtypes", tuple(DTYPES)), ("group", GROUPS)):
+    for name, known in (("backends", BACKENDS), ("dtypes", tuple(DTYPES)), ("group", (*GROUPS, SEARCH))):
         names = keywords.get(name, ())
         for value in _names(names) if isinstance(names, (str, list, tuple, set, frozenset)) else (names,):
             if value not in known:

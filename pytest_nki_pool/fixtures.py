@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_nki_pool.session import KEY, VERDICT
+from pytest_nki_pool.session import KEY, RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,13 +101,21 @@ def nki_check(request: pytest.FixtureRequest) -> Callable[[], None]:
     def check() -> None:
         __tracebackhide__ = True
         from pytest_nki_pool.report.failure import describe
-        from pytest_nki_pool.verdict import CONSEQUENCES
+        from pytest_nki_pool.report.model import Record
+        from pytest_nki_pool.verdict import CONSEQUENCES, Status
 
-        verdict = session.bench.verdict(request.param)
-        request.node.stash[VERDICT] = verdict
+        verdict, trial = session.verdict(request.param)
+        rerun = session.rerun(trial)
+        record = request.node.stash[RECORD] = Record(verdict, rerun)
+        request.node.user_properties.extend(record.properties)
         outcome = CONSEQUENCES[verdict.finding.status].outcome
         if outcome == "failed":
-            pytest.fail(describe(verdict, session.rerun(request.param)), pytrace=False)
+            description = describe(verdict, rerun, session.keep(record, trial))
+            if session.earlier.was_bad(str(verdict.identity)):
+                pytest.xfail(f"bad in the baseline already: {description}")
+            pytest.fail(description, pytrace=False)
+        if verdict.finding.status is Status.XFAIL:
+            pytest.xfail(verdict.finding.message)
         if outcome == "skipped":
             pytest.skip(f"{verdict.finding.status.value}: {verdict.finding.message}")
 

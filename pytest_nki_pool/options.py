@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 BACKENDS = ("baremetal", "torch", "jax")
 TARGETS = ("device", "simulator", "emulator")
 TIERS = ("smoke", "standard", "full")
+DTYPES = ("fp32", "bf16", "fp16", "fp8_e4m3", "fp8_e4m3fn", "fp8_e5m2", "int8")
 
 #: What a switch may be set to where it needs a value: in the environment and in the ini file.
 ON = ("yes", "true", "1")
@@ -149,9 +150,84 @@ SELECTION = (
     Option("seed", "N", "Seed of the random data families, a whole number >= 0 (default: 0)", default="0"),
 )
 
+CLAIMS = (
+    Option(
+        "accuracy",
+        "CLASS",
+        "Claim of the kernels named: accuracy class fp32, fp32_sum_cast or native (default: what is known of the "
+        "kernel, else fp32)",
+        choices=("fp32", "fp32_sum_cast", "native"),
+    ),
+    Option(
+        "dtype",
+        "NAME",
+        f"Claim of the kernels named: the dtypes they take, of {', '.join(DTYPES)} "
+        "(repeatable or a comma list; default: what is known of the kernel, else fp32, bf16, fp16)",
+        separator=",",
+        choices=DTYPES,
+    ),
+    Option(
+        "max-channels",
+        "N|none",
+        "Claim of the kernels named: most channels of one launch, none for any number (default: what is known of the "
+        "kernel, else 128)",
+    ),
+    Option(
+        "max-image-bytes",
+        "N|none",
+        "Claim of the kernels named: most bytes of one channel's image, none for any size (default: what is known of "
+        "the kernel, else undeclared: images up to an eighth of a partition must work)",
+    ),
+    Option(
+        "ragged",
+        "WAY",
+        "Claim of the kernels named: floor trims what fills no window, reject raises (default: what is known of the "
+        "kernel, else floor)",
+        choices=("floor", "reject"),
+    ),
+)
+
+EXPECTATIONS = (
+    Option(
+        "expect",
+        "FILE.toml",
+        "Known failures and known flaky cases, each with a reason (repeatable)",
+        separator="\n",
+    ),
+    Option(
+        "search",
+        "SECONDS",
+        "Look beyond the fixed cases for a failing one, for this long in total, and shrink it "
+        "(needs the extra pytest-nki-pool[search])",
+    ),
+)
+
+REPORT = (
+    Option(
+        "report",
+        "PATH",
+        "Write a report; the suffix says which: .jsonl, .json, .md or .badge.json (repeatable). "
+        "The verdicts stand in the .jsonl beside it as they fall",
+        separator="\n",
+    ),
+    Option("artifacts", "DIR", "Keep the arrays of every failure here, with a script that loads them"),
+    Option(
+        "baseline",
+        "REPORT",
+        "Fail only on cases that are bad now and were not in this report (.jsonl or .json of a whole run)",
+    ),
+    Option(
+        "resume",
+        "REPORT",
+        "Run only the cases that have no verdict in this report of the same run, and take the others over",
+    ),
+)
+
 
 #: Titles of the groups that ``pytest --help`` shows, and the options of each.
-OPTION_GROUPS: Mapping[str, tuple[Option, ...]] = MappingProxyType({"selection": SELECTION})
+OPTION_GROUPS: Mapping[str, tuple[Option, ...]] = MappingProxyType(
+    {"selection": SELECTION, "claims": CLAIMS, "expectations and search": EXPECTATIONS, "reports": REPORT}
+)
 
 
 def add_options(parser: pytest.Parser) -> None:

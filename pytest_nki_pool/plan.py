@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations, product
 from typing import TYPE_CHECKING
 
 from pytest_nki_pool.checks import CHECKS
+from pytest_nki_pool.launch.backends import BACKENDS
+from pytest_nki_pool.launch.targets import TARGETS
 from pytest_nki_pool.spec import corpus
 from pytest_nki_pool.spec.data import FAMILIES
+from pytest_nki_pool.spec.platforms import GENERATIONS
 from pytest_nki_pool.verdict import Identity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from pytest_nki_pool.checks.base import Check
     from pytest_nki_pool.spec.case import Case
     from pytest_nki_pool.spec.kernel import KernelSpec
+
+#: Stands for the check in the identity of a search, and is the name of its group.
+SEARCH = "search"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,11 @@ class Trial:
         """Its name in ids and reports."""
         backend = "+".join(self.backends)
         return Identity(self.check.name, self.kernel.label, backend, self.target, self.platform, str(self.case))
+
+    @property
+    def selection(self) -> dict[str, str]:
+        """The options that select it among the trials of its kernel, framework path, target and platform."""
+        return {"check": self.check.name, "case": str(self.case)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +77,26 @@ class Plan:
         checks = [check for check in CHECKS.values() if check.group == group and self._wants(check)]
         return [
             Trial(check, kernel, backends, self.target, platform, case)
-            for case in self.cases or corpus.cases(group, self.tier, self.seed)
-            for check in checks
-            if self._fits(check, case)
+            for case, check, kernel in (*self._shared(group, checks), *self._own(checks))
             for platform in self.platforms
-            for kernel in self.kernels
-            if self.cases or case.dtype in kernel.capabilities.dtypes
             for backends in self._ways(check)
         ]
+
+    def _shared(self, group: str, checks: list[Check]) -> Iterator[tuple[Case, Check, KernelSpec]]:
+        """The cases that are the same for every kernel."""
+        for case in self.cases or corpus.cases(group, self.tier, self.seed):
+            for check in checks:
+                if self._fits(check, case):
+                    for kernel in self.kernels:
+                        if self.cases or case.dtype in kernel.capabilities.dtypes:
+                            yield case, check, kernel
+
+    def _own(self, checks: list[Check]) -> Iterator[tuple[Case, Check, KernelSpec]]:
+        """The cases that follow from what a kernel claims."""
+        for check in () if self.cases else checks:
+            for kernel in self.kernels:
+                for case in check.cases(kernel, self.tier, self.seed) if check.cases else ():
+                    yield case, check, kernel
 
     def _wants(self, check: Check) -> bool:
         asked = not self.checks or check.name in self.checks or check.group in self.checks
@@ -80,10 +104,34 @@ class Plan:
 
     def _fits(self, check: Check, case: Case) -> bool:
         """A single case goes to the checks that are about its family, unless checks were named."""
-        return not self.cases or bool(self.checks) or check.kind in ("", FAMILIES[case.family].kind)
+        if check.families and case.family not in check.families:
+            return False
+        if not self.cases or self.checks:
+            return bool(self.cases) or check.cases is None
+        return check.cases is None and check.kind in ("", FAMILIES[case.family].kind)
 
     def _ways(self, check: Check) -> Iterator[tuple[str, ...]]:
         if not check.compares:
             yield from ((backend,) for backend in self.backends if backend in (check.backends or self.backends))
         elif len(self.backends) > 1:
             yield self.backends
+
+
+def every_identity(kernels: Collection[KernelSpec], seeds: Collection[int]) -> Iterator[str]:
+    """Every case that some run has of some kernels: all checks, tiers, framework paths, targets and platforms.
+
+    Args:
+        kernels: the kernels.
+        seeds: seeds of the random families.
+    """
+    pairs = ["+".join(names) for count in range(2, len(BACKENDS) + 1) for names in combinations(BACKENDS, count)]
+    for check in CHECKS.values():
+        shared = {str(case) for seed in seeds for case in corpus.cases(check.group, "full", seed)}
+        ways = pairs if check.compares else check.backends or BACKENDS
+        for kernel in kernels:
+            own = (case for seed in seeds for case in check.cases(kernel, "full", seed)) if check.cases else ()
+            cases = shared.union(map(str, own))
+            yield from map("/".join, product([check.name], [kernel.label], ways, TARGETS, GENERATIONS, cases))
+    texts = {f"{SEARCH}:s{seed}" for seed in seeds}
+    labels = [kernel.label for kernel in kernels]
+    yield from map("/".join, product([SEARCH], labels, BACKENDS, TARGETS, GENERATIONS, texts))

@@ -17,7 +17,7 @@ from pytest_nki_pool.fixtures import (
     nki_launch,
     nki_target,
 )
-from pytest_nki_pool.session import KEY, VERDICT
+from pytest_nki_pool.session import KEY, RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -58,15 +58,19 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
     session = config.stash[KEY] = open_session(config)
     if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Recorder(session), "nki-pool-recorder")
+        recorder = Recorder(session)
+        config.pluginmanager.register(recorder, "nki-pool-recorder")
         if session.concerned and not config.option.help:
             session.validate()
+            recorder.open(config)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Hand the settings to an xdist worker."""
-    node.workerinput["nki_pool"] = node.config.stash[KEY].settings.to_json()
+    session = node.config.stash[KEY]
+    node.workerinput["nki_pool"] = session.settings.to_json()
+    node.workerinput["nki_pool_earlier"] = session.earlier.to_json()
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -87,10 +91,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the suite's tests whose checks or cases were not asked for."""
-    from pytest_nki_pool.collect import is_empty
+    """Deselect the suite's tests whose checks or cases were not asked for, or have their verdict already."""
+    from pytest_nki_pool.collect import is_done, is_empty
 
-    empty = [item for item in items if is_empty(item)]
+    session = config.stash[KEY]
+    empty = [item for item in items if is_empty(item) or is_done(item, session)]
     if empty:
         config.hook.pytest_deselected(items=empty)
         items[:] = [item for item in items if item not in set(empty)]
@@ -103,6 +108,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
     report = yield
     if FIXTURES.intersection(getattr(item, "fixturenames", ())):
-        verdict = item.stash.get(VERDICT, None)
-        report.nki_pool = verdict.to_json() if verdict and report.when == "call" else {}  # type: ignore[attr-defined]
+        record = item.stash.get(RECORD, None)
+        report.nki_pool = record.to_wire() if record and report.when == "call" else {}  # type: ignore[attr-defined]
     return report

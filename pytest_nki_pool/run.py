@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import time
 import traceback
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from pytest_nki_pool.checks.base import KernelRaised
 from pytest_nki_pool.emulator import UnsupportedByEmulator
@@ -15,6 +18,8 @@ from pytest_nki_pool.launch.kernel import Kernel, bind
 from pytest_nki_pool.launch.launcher import Launcher
 from pytest_nki_pool.launch.load import load
 from pytest_nki_pool.launch.targets import target as find_target
+from pytest_nki_pool.launch.watch import Watch
+from pytest_nki_pool.plan import Trial
 from pytest_nki_pool.spec.dtypes import DTYPES
 from pytest_nki_pool.spec.goldens import Goldens
 from pytest_nki_pool.verdict import Finding, Status, Verdict
@@ -22,7 +27,7 @@ from pytest_nki_pool.verdict import Finding, Status, Verdict
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_nki_pool.plan import Trial
+    from pytest_nki_pool.search import Search
     from pytest_nki_pool.spec.kernel import KernelSpec
 
 
@@ -32,10 +37,12 @@ class Workbench:
     Args:
         target: where kernels execute.
         root: folder that relative kernel paths start from.
+        watch: looks on while kernels are launched; one that only counts and times when None.
     """
 
-    def __init__(self, target: str, root: Path) -> None:
+    def __init__(self, target: str, root: Path, watch: Watch | None = None) -> None:
         self.target = target
+        self.watch = watch or Watch()
         self.goldens = Goldens()
         self._root = root
         self._target = find_target(target)
@@ -58,9 +65,31 @@ class Workbench:
 
     def verdict(self, trial: Trial) -> Verdict:
         """Run one trial; whatever happens in it becomes a verdict."""
+        self.watch.reset()
         started = time.perf_counter()
         finding = self._finding(trial)
-        return Verdict(trial.identity, finding, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        return Verdict(trial.identity, finding, seconds, trial.check.aspect, self.watch.launches)
+
+    def arrays(self, trial: Trial | Search) -> dict[str, np.ndarray]:
+        """The arrays of the trial or search that ran last, if the watch keeps them.
+
+        Returns:
+            What each launch was given and returned; of a trial also "input", the case's input, and "exact", "low" and
+            "high": the correctly rounded result and, as float64, the ends of what is accepted.
+        """
+        arrays: dict[str, np.ndarray] = {}
+        for number, exchange in enumerate(self.watch.exchanges):
+            arrays |= {f"launch{number}_input{i}": array for i, array in enumerate(exchange.inputs)}
+            arrays |= {f"launch{number}_output{i}": array for i, array in enumerate(exchange.outputs)}
+        if isinstance(trial, Trial):
+            arrays["input"] = self.goldens.input(trial.case)
+            expected = self.goldens.expected(trial.case, trial.kernel.capabilities.accuracy)
+            arrays["exact"] = expected.exact
+            if expected.bounds:
+                arrays["low"] = np.fmin.reduce([bound.low for bound in expected.bounds])
+                arrays["high"] = np.fmax.reduce([bound.high for bound in expected.bounds])
+        return arrays
 
     def _finding(self, trial: Trial) -> Finding:
         excluded = trial.kernel.capabilities.excludes(trial.case, DTYPES[trial.case.dtype].numpy.itemsize)
@@ -70,10 +99,10 @@ class Workbench:
         try:
             finding = trial.check.function(trial.case, subject, self.goldens)
         except KernelRaised as raised:
-            return _raised(raised.error, excluded, kernel)
+            return replace(_raised(raised.error, excluded, kernel), raised=type(raised.error).__name__)
         except Exception:  # a fault of the suite must not look like one of the kernel
             return Finding(Status.INTERNAL, f"the suite itself failed:\n{traceback.format_exc()}")
-        if excluded and finding.status is Status.PASS:
+        if excluded and finding.status is Status.PASS and not finding.raised:
             return Finding(Status.PASS, f"claims less than it does: {excluded}", finding.max_ulp, finding.share)
         return finding
 
@@ -82,7 +111,7 @@ class Workbench:
 
     def _make_launcher(self, spec: KernelSpec, backend: str, platform: str) -> Launcher:
         kernel = self.kernel(spec)
-        run = self._target.executor(kernel, platform)
+        run = self.watch.around(self._target.executor(kernel, platform))
         return Launcher(kernel, backend, self.target, platform, self._path(backend), run)
 
 

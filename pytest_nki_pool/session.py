@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import dataclasses
-import re
 import shlex
 from functools import cached_property, partial
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from pytest_nki_pool.choice import Choice
+    from pytest_nki_pool.expect import Expectations
     from pytest_nki_pool.plan import Plan, Trial
+    from pytest_nki_pool.report.earlier import Earlier
+    from pytest_nki_pool.report.model import Record
     from pytest_nki_pool.run import Workbench
+    from pytest_nki_pool.search import Search
     from pytest_nki_pool.settings import Settings
     from pytest_nki_pool.spec.case import Case
     from pytest_nki_pool.spec.kernel import KernelSpec
-    from pytest_nki_pool.verdict import Verdict  # noqa: F401 - names what the key below holds
+    from pytest_nki_pool.verdict import Identity, Verdict
 
 KEY = pytest.StashKey["PoolSession"]()
-VERDICT = pytest.StashKey["Verdict"]()
+RECORD = pytest.StashKey["Record"]()
 
 _SUITE = "pytest_nki_pool.conformance"
-_HOOK = "the hook pytest_nki_pool_kernels"
 
 
 class PoolSession:
@@ -71,19 +72,20 @@ class PoolSession:
             from pytest_nki_pool.checks import CHECKS
 
             parts |= {f"check {check.name}": check.missing() for check in CHECKS.values()}
+            parts |= self.chosen.faults
         return {name: reason for name, reason in parts.items() if reason}
 
     @cached_property
     def kernels(self) -> tuple[KernelSpec, ...]:
-        """The kernels under test: those named, or else those of the hook, or else the built-in ones."""
-        from pytest_nki_pool.kernels import SPECS
-        from pytest_nki_pool.spec.kernel import KernelSpec
+        """The kernels under test."""
+        return self.chosen.specs
 
-        hooked = self._hooked
-        known: dict[str, list[KernelSpec]] = {spec.target: [spec] for spec in SPECS}
-        known |= {spec.target: [other for other in hooked if other.target == spec.target] for spec in hooked}
-        named = [spec for name in self.settings.kernels for spec in known.get(name, [KernelSpec(name)])]
-        return _distinct(named or hooked or SPECS)
+    @cached_property
+    def chosen(self) -> Choice:
+        """The kernels under test and where they come from."""
+        from pytest_nki_pool.choice import choose_kernels
+
+        return choose_kernels(self.settings, self._hooked)
 
     @cached_property
     def cases(self) -> tuple[Case, ...]:
@@ -112,12 +114,64 @@ class PoolSession:
     @cached_property
     def bench(self) -> Workbench:
         """Where trials are run."""
+        from pytest_nki_pool.launch.watch import Watch
         from pytest_nki_pool.run import Workbench
 
         name, missing = self.target
         if missing:
             raise pytest.UsageError(f"target {name}: {missing}")
-        return Workbench(name, Path(self.settings.root))
+        report = self.settings.report
+        watch = Watch(counters=bool(report.paths), arrays=report.artifacts is not None)
+        return Workbench(name, Path(self.settings.root), watch)
+
+    @cached_property
+    def expectations(self) -> Expectations:
+        """What is known of cases that fail or are flaky."""
+        from pytest_nki_pool import expect
+
+        return expect.read([Path(self.settings.root, file).expanduser() for file in self.settings.expect])
+
+    def trials(self, group: str) -> Sequence[Trial | Search]:
+        """The trials of a group of the suite."""
+        from pytest_nki_pool.plan import SEARCH
+
+        if group != SEARCH:
+            return self.plan.trials(group)
+        if not self.settings.search or self.cases:
+            return []
+        from pytest_nki_pool.search import searches
+
+        return searches(self.plan, self.settings.search)
+
+    def judge(self, trial: Trial) -> Verdict:
+        """Run a trial, and make of its verdict what the expectations say."""
+        return self.expectations.apply(self.bench.verdict(trial))
+
+    def verdict(self, trial: Trial | Search) -> tuple[Verdict, Trial | Search]:
+        """The verdict of a trial or a search, and what to run again: the trial, or that which the search found."""
+        from pytest_nki_pool.plan import Trial
+
+        if isinstance(trial, Trial):
+            return self.judge(trial), trial
+        from pytest_nki_pool.search import run
+
+        verdict, found = run(trial, self.judge)
+        if found:
+            self.bench.verdict(found)  # what the watch holds is to be about the case that is reported
+        return self.expectations.apply(verdict), found or trial
+
+    def faulty_expectations(self, seen: Collection[str]) -> list[str]:
+        """What is wrong with the expectations themselves: expired, or about nothing.
+
+        Args:
+            seen: identities of the cases of this run.
+        """
+        if not self.settings.expect or self.cases:
+            return []
+        from pytest_nki_pool.plan import every_identity
+
+        kernels = (*self.kernels, *self._hooked)
+        return self.expectations.faults(seen, every_identity(kernels, {0, self.settings.seed}))
 
     def validate(self) -> None:
         """Refuse what was asked for and cannot be had.
@@ -133,21 +187,83 @@ class PoolSession:
         for backend in self.settings.backends:
             if backend in self.missing:
                 raise pytest.UsageError(f"{self.settings.sources['backend']}: {backend}: {self.missing[backend]}")
-        for step in (self._validate_checks, self._validate_cases, self._validate_kernels):
+        for step in (
+            self._validate_checks,
+            self._validate_cases,
+            self._validate_kernels,
+            self._validate_expectations,
+            self._validate_search,
+            self._validate_earlier,
+        ):
             step()
 
-    def rerun(self, trial: Trial) -> str:
-        """The command that runs one trial alone."""
+    def rerun(self, trial: Trial | Search) -> str:
+        """The command that runs one trial or search alone."""
         options = {
             "kernel": trial.kernel.target,
+            **self.settings.claims.flags,
             "backend": ",".join(trial.backends),
             "target": trial.target,
             "platform": trial.platform,
-            "check": trial.check.name,
-            "case": str(trial.case),
+            **trial.selection,
         }
-        flags = (shlex.quote(f"--nki-{name}={value}") for name, value in options.items())
-        return " ".join((self.settings.rerun, *flags))
+        return self._command(options)
+
+    def keep(self, record: Record, trial: Trial | Search) -> str:
+        """Keep the arrays of a failure, if that was asked for.
+
+        Returns:
+            Where they are, or why they are not; empty when nobody asked.
+        """
+        folder = self.settings.report.artifacts
+        if folder is None:
+            return ""
+        from pytest_nki_pool.report.artifacts import keep
+        from pytest_nki_pool.report.output import in_words, scrubbed
+        from pytest_nki_pool.report.scrub import Scrubber
+
+        try:
+            told = scrubbed(record, Scrubber.of(self.settings.root))
+            return str(keep(folder, told, self.bench.arrays(trial)))
+        except OSError as error:
+            return in_words(error)
+
+    def rerun_of(self, identity: Identity) -> str:
+        """The command that runs the case of this identity alone, where there is no trial at hand."""
+        kernels = {spec.label: spec.target for spec in self.kernels}
+        options = {
+            "kernel": kernels.get(identity.kernel, identity.kernel),
+            **self.settings.claims.flags,
+            "backend": identity.backend.replace("+", ","),
+            "target": identity.target,
+            "platform": identity.platform,
+            "check": identity.check,
+            **self._selection(identity),
+        }
+        return self._command(options)
+
+    def _selection(self, identity: Identity) -> dict[str, str]:
+        """What selects the case of an identity among those of its check."""
+        from pytest_nki_pool.plan import SEARCH
+
+        if identity.check != SEARCH:
+            return {"case": identity.case}
+        return {"search": f"{self.settings.search:g}", "seed": str(self.settings.seed)}
+
+    def _command(self, options: Mapping[str, str]) -> str:
+        flags = [f"--nki-{name}={value}" for name, value in options.items()]
+        if self.settings.sources["expect"].startswith("--"):
+            flags += [f"--nki-expect={file}" for file in self.settings.expect]
+        return " ".join((self.settings.rerun, *map(shlex.quote, flags)))
+
+    @cached_property
+    def earlier(self) -> Earlier:
+        """What earlier reports say about the cases of this run; an xdist worker is handed it by the controller."""
+        from pytest_nki_pool.report.earlier import Earlier
+
+        if hasattr(self._config, "workerinput"):
+            return Earlier.from_json(self._config.workerinput["nki_pool_earlier"])
+        return Earlier.of(self)
 
     @cached_property
     def _hooked(self) -> list[KernelSpec]:
@@ -157,16 +273,19 @@ class PoolSession:
         specs: list[KernelSpec] = []
         for result in self._config.hook.pytest_nki_pool_kernels(config=self._config):
             if not isinstance(result, (list, tuple)) or not all(isinstance(spec, KernelSpec) for spec in result):
-                raise pytest.UsageError(f"{_HOOK} returned {result!r}; it returns a list of KernelSpec")
+                raise pytest.UsageError(
+                    f"the hook pytest_nki_pool_kernels returned {result!r}; it returns a list of KernelSpec"
+                )
             specs += result
         return specs
 
     def _validate_checks(self) -> None:
         if self.settings.checks:
             from pytest_nki_pool.checks import CHECKS, GROUPS
+            from pytest_nki_pool.plan import SEARCH
 
             source = self.settings.sources["check"]
-            allowed = (*GROUPS, *(name for name in CHECKS if name not in GROUPS))
+            allowed = (*GROUPS, SEARCH, *(name for name in CHECKS if name not in GROUPS))
             for name in self.settings.checks:
                 if name not in allowed:
                     raise pytest.UsageError(f"{source}: {name!r} is no check; choose from {', '.join(allowed)}")
@@ -174,23 +293,53 @@ class PoolSession:
                     if name in (check.name, check.group) and check.missing():
                         raise pytest.UsageError(f"{source}: {name}: {check.missing()}")
 
+    def _validate_expectations(self) -> None:
+        if self.settings.expect:
+            from pytest_nki_pool.expect import ExpectationError
+
+            _refuse_on(ExpectationError, lambda: self.expectations, self.settings.sources["expect"])
+
+    def _validate_search(self) -> None:
+        from pytest_nki_pool.plan import SEARCH
+        from pytest_nki_pool.search import missing
+
+        settings = self.settings
+        if SEARCH in settings.checks and not settings.search:
+            raise pytest.UsageError(f"{settings.sources['check']}: {SEARCH} needs a time: add --nki-search=SECONDS")
+        if not settings.search:
+            return
+        if missing():
+            raise pytest.UsageError(f"{settings.sources['search']}: {missing()}")
+        if settings.cases and settings.sources["search"].startswith("--"):
+            raise pytest.UsageError("--nki-search looks for cases, --nki-case names them: give one of the two")
+
     def _validate_cases(self) -> None:
         if self.settings.cases:
             from pytest_nki_pool.spec.case import CaseError
 
             _refuse_on(CaseError, lambda: self.cases, self.settings.sources["case"])
 
+    def _validate_earlier(self) -> None:
+        from pytest_nki_pool.report.formats import ReportError
+
+        if self.settings.report.resume or self.settings.report.baseline:
+            _refuse_on(ReportError, lambda: self.earlier, "--nki-resume or --nki-baseline")
+
     def _validate_kernels(self) -> None:
-        if not (self.settings.kernels or self._hooked):
+        claims = self.settings.claims
+        if claims.source and not self.settings.kernels:
+            raise pytest.UsageError(
+                f"{claims.source}: a claim is about the kernels that --nki-kernel names, and it names none; name them, "
+                "or say what a kernel claims in its KernelSpec"
+            )
+        if self.chosen.built_in:
             return
         from pytest_nki_pool.launch.errors import KernelClaimError, KernelSignatureError
         from pytest_nki_pool.launch.load import KernelLoadError
 
-        source = self.settings.sources["kernel"] if self.settings.kernels else _HOOK
+        faults = (KernelLoadError, KernelSignatureError, KernelClaimError)
         for spec in self.kernels:
-            _refuse_on(
-                (KernelLoadError, KernelSignatureError, KernelClaimError), partial(self.bench.kernel, spec), source
-            )
+            _refuse_on(faults, partial(self.bench.kernel, spec), self.chosen.source)
 
 
 def open_session(config: pytest.Config) -> PoolSession:
@@ -226,34 +375,6 @@ def _is_suite(argument: str) -> bool:
     path = Path(argument.partition("::")[0]).resolve()
     folder = Path(suite.origin).parent.resolve() if suite and suite.origin else None
     return folder is not None and (path == folder or folder in path.parents)
-
-
-def _distinct(specs: Iterable[KernelSpec]) -> tuple[KernelSpec, ...]:
-    """Give kernels of one name the name of their file as well, and a number where that is not enough."""
-    specs = tuple(dict.fromkeys(specs))
-    short = [_plain(spec.label) for spec in specs]
-    labels = [
-        label if short.count(label) == 1 else _plain(f"{_module(spec)}.{label}")
-        for spec, label in zip(specs, short, strict=True)
-    ]
-    taken = {label for label in labels if labels.count(label) == 1}
-    result = []
-    for spec, label in zip(specs, labels, strict=True):
-        numbered = (f"{label}.{number}" for number in count(1))
-        name = label if labels.count(label) == 1 else next(name for name in numbered if name not in taken)
-        taken.add(name)
-        result.append(dataclasses.replace(spec, name=name))
-    return tuple(result)
-
-
-def _plain(label: str) -> str:
-    """The label in characters that pytest leaves as they are in the id of a test."""
-    return re.sub(r"[^A-Za-z0-9_.-]", "_", label)
-
-
-def _module(spec: KernelSpec) -> str:
-    """The last part of the module's name, or the file's name without its suffix."""
-    return re.split(r"[./\\]", spec.target.rpartition(":")[0].removesuffix(".py"))[-1]
 
 
 def _refuse_on(

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_nki_pool.claims import Claims
 from pytest_nki_pool.options import BACKENDS, OPTION_GROUPS
+from pytest_nki_pool.report.settings import ReportSettings
 from pytest_nki_pool.spec.platforms import GENERATIONS
 
 if TYPE_CHECKING:
@@ -33,6 +35,10 @@ class Settings:
         root: folder that relative kernel paths start from.
         rerun: the start of the command that reruns a case.
         given: the values of every option as text.
+        expect: files of expectations.
+        search: seconds to look for failing cases; 0 for no search.
+        report: what is written about the run.
+        claims: what is claimed of the kernels named.
     """
 
     backends: tuple[str, ...]
@@ -48,6 +54,10 @@ class Settings:
     root: str
     rerun: str
     given: Mapping[str, tuple[str, ...]]
+    expect: tuple[str, ...]
+    search: float
+    report: ReportSettings
+    claims: Claims
 
     @property
     def asked(self) -> bool:
@@ -82,6 +92,10 @@ class Settings:
             root=root,
             rerun=rerun,
             given=values,
+            expect=values["expect"],
+            search=_seconds(values["search"][0], sources["search"]) if values["search"] else 0.0,
+            claims=Claims.of(values, sources),
+            report=ReportSettings.of(values, sources, root),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -110,6 +124,12 @@ def read_settings(config: pytest.Config, rerun: str) -> Settings:
 def _expand(values: tuple[str, ...], everything: tuple[str, ...]) -> tuple[str, ...]:
     """Replace "all" and bring what was asked for into the table's order."""
     return tuple(name for name in everything if "all" in values or name in values)
+
+
+def _seconds(text: str, source: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", text) or float(text) == 0:
+        raise pytest.UsageError(f"{source}: {text!r} is no time; give a number of seconds above 0, such as 30")
+    return float(text)
 
 
 def _whole(text: str, source: str) -> int:

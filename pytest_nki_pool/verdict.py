@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+#: Which question a verdict answers: "structure" (tier A: the right elements, form and behaviour, with exact answers) or
+#: "numerics" (tier B: how well it rounds); empty when the process died before the check could say.
+Aspect = Literal["structure", "numerics", ""]
+
+
 class Status(enum.Enum):
     """What became of one case."""
 
@@ -60,6 +65,47 @@ CONSEQUENCES: Mapping[Status, Consequence] = MappingProxyType(
     }
 )
 
+#: Nothing is known of the kernel from a run of these alone.
+NOT_EXECUTED = frozenset({Status.UNSUPPORTED, Status.NOT_RUN})
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """The first wrong element of an output, and the window it was to be the mean of.
+
+    Attributes:
+        index: channel, row and column in the output.
+        got: the element.
+        low: smallest value accepted there; NaN where only NaN is right.
+        high: largest value accepted there.
+        exact: the exact mean there, rounded once to the dtype.
+        wrong: number of wrong elements in the output.
+        window: rows of the input's window, cut to a size that fits a screen.
+    """
+
+    index: tuple[int, int, int]
+    got: float
+    low: float
+    high: float
+    exact: float
+    wrong: int
+    window: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Launches:
+    """What the launches of one case took.
+
+    Attributes:
+        count: how many there were.
+        seconds: wall time inside the target, data and judgement left out.
+        counters: what the emulator's cost model counted of the first that ended well; None elsewhere.
+    """
+
+    count: int = 0
+    seconds: float = 0.0
+    counters: Mapping[str, Any] | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -70,12 +116,17 @@ class Finding:
         message: what a person needs in order to act on it; may have several lines.
         max_ulp: largest distance from the correctly rounded result, in representable values of the output dtype.
         share: largest deviation as a share of what the accuracy class allows.
+        raised: type name of the exception with which a launch ended; empty when it returned. Tells a refusal, a rule of
+            NKI or a crash from wrong numbers.
+        location: the first wrong element, where the check compares elements with what is accepted.
     """
 
     status: Status
     message: str = ""
     max_ulp: float | None = None
     share: float | None = None
+    raised: str = ""
+    location: Location | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -107,20 +158,34 @@ class Verdict:
         identity: which case.
         finding: what was found.
         seconds: wall time of data, launch and judgement.
+        aspect: which question the check answers.
+        launches: what its launches took.
     """
 
     identity: Identity
     finding: Finding
     seconds: float = 0.0
+    aspect: Aspect = ""
+    launches: Launches = Launches()
 
     def to_json(self) -> dict[str, Any]:
         """A form that JSON, and so a report from another process, can carry."""
         finding = asdict(self.finding) | {"status": self.finding.status.value}
-        return {**asdict(self.identity), **finding, "seconds": self.seconds}
+        took = {"seconds": self.seconds, "launches": asdict(self.launches)}
+        return {**asdict(self.identity), **finding, "aspect": self.aspect, **took}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Verdict:
         """Read `to_json` back."""
         identity = Identity(*(record[name] for name in Identity.__slots__))
         status = Status(record["status"])
-        return cls(identity, Finding(status, record["message"], record["max_ulp"], record["share"]), record["seconds"])
+        place = _location(record["location"])
+        finding = Finding(status, record["message"], record["max_ulp"], record["share"], record["raised"], place)
+        return cls(identity, finding, record["seconds"], record["aspect"], Launches(**record["launches"]))
+
+
+def _location(record: Mapping[str, Any] | None) -> Location | None:
+    if record is None:
+        return None
+    window = tuple(tuple(row) for row in record["window"])
+    return Location(**{**record, "index": tuple(record["index"]), "window": window})

@@ -243,3 +243,37 @@ def divides_last_column_by_clipped_window(in_tensor, pool_size):
     )
     nl.store(out_tensor, value=means)
     return out_tensor
+
+
+@nki.jit
+def wrong_for_full_tile_of_threes(in_tensor, pool_size):
+    """Leave out the last row of a window when 128 channels meet k = 3."""
+    channels, height, width = in_tensor.shape
+    assert 1 <= pool_size <= min(height, width), f"pool_size {pool_size} does not fit {height} x {width}"
+    rows, columns = height // pool_size, width // pool_size
+    filled = pool_size - (channels == 128 and pool_size == 3)
+    out_tensor = nl.ndarray((channels, rows, columns), dtype=in_tensor.dtype, buffer=nl.shared_hbm)
+    lane, row, down, column, across = nl.mgrid[0:channels, 0:rows, 0:filled, 0:columns, 0:pool_size]
+    image = nl.load(in_tensor)
+    windows = image[lane, pool_size * row + down, pool_size * column + across]
+    sums = nl.sum(windows, axis=[2, 4], dtype=nl.float32)
+    means = nl.multiply(sums, 1.0 / (pool_size * pool_size), dtype=in_tensor.dtype)
+    nl.store(out_tensor, value=means)
+    return out_tensor
+
+
+@nki.jit
+def rounds_sums_of_many_rows(in_tensor, pool_size):
+    """Let the sums take the dtype of the input where an image has more than 4000 elements."""
+    channels, height, width = in_tensor.shape
+    assert 1 <= pool_size <= min(height, width), f"pool_size {pool_size} does not fit {height} x {width}"
+    rows, columns = height // pool_size, width // pool_size
+    out_tensor = nl.ndarray((channels, rows, columns), dtype=in_tensor.dtype, buffer=nl.shared_hbm)
+    lane, row, down, column, across = nl.mgrid[0:channels, 0:rows, 0:pool_size, 0:columns, 0:pool_size]
+    image = nl.load(in_tensor)
+    windows = image[lane, pool_size * row + down, pool_size * column + across]
+    kept = in_tensor.dtype if height * width > 4000 else nl.float32
+    sums = nl.sum(windows, axis=[2, 4], dtype=kept)
+    means = nl.multiply(sums, 1.0 / (pool_size * pool_size), dtype=in_tensor.dtype)
+    nl.store(out_tensor, value=means)
+    return out_tensor

@@ -337,3 +337,99 @@ def reciprocal_by_logarithm(in_tensor, pool_size):
     out_tensor = nl.ndarray((channels, rows, columns), dtype=in_tensor.dtype, buffer=nl.shared_hbm)
     nisa.dma_copy(dst=out_tensor, src=means)
     return out_tensor
+
+
+@nki.jit
+def truncates_negative_means(in_tensor, pool_size):
+    """Clear the last bit of a negative fp32 mean where k is odd."""
+    channels, height, width = in_tensor.shape
+    assert 1 <= pool_size <= min(height, width), f"pool_size {pool_size} does not fit {height} x {width}"
+    rows, columns = height // pool_size, width // pool_size
+    image = nl.ndarray((channels, height, width), dtype=in_tensor.dtype, buffer=nl.sbuf)
+    nisa.dma_copy(dst=image, src=in_tensor)
+    windows = image.ap(
+        [
+            [height * width, channels],
+            [pool_size * width, rows],
+            [pool_size, columns],
+            [width, pool_size],
+            [1, pool_size],
+        ]
+    )
+    sums = nl.ndarray((channels, rows, columns), dtype=nl.float32, buffer=nl.sbuf)
+    nisa.tensor_reduce(dst=sums, op=nl.add, data=windows, axis=[3, 4])
+    means = nl.ndarray((channels, rows, columns), dtype=in_tensor.dtype, buffer=nl.sbuf)
+    nisa.tensor_scalar(dst=means, data=sums, op0=nl.multiply, operand0=1.0 / (pool_size * pool_size))
+    if in_tensor.dtype == nl.float32 and pool_size % 2 and pool_size > 1:
+        cut = nl.ndarray((channels, rows, columns), dtype=nl.float32, buffer=nl.sbuf)
+        nisa.tensor_copy(dst=cut, src=means)
+        bits = cut.view(nl.uint32)
+        nisa.tensor_scalar(dst=bits, data=bits, op0=nl.bitwise_and, operand0=0xFFFFFFFE)
+        chosen = nl.ndarray((channels, rows, columns), dtype=nl.uint8, buffer=nl.sbuf)
+        nisa.tensor_scalar(dst=chosen, data=means, op0=nl.less, operand0=0.0)
+        nisa.tensor_copy_predicated(dst=means, src=cut, predicate=chosen)
+    out_tensor = nl.ndarray((channels, rows, columns), dtype=in_tensor.dtype, buffer=nl.shared_hbm)
+    nisa.dma_copy(dst=out_tensor, src=means)
+    return out_tensor
+
+
+@nki.jit
+def truncates_large_means(in_tensor, pool_size):
+    """Clear the last bit of an fp32 mean above 1e6 where k is odd, for lack of room in a fixed-point output."""
+    channels, height, width = in_tensor.shape
+    assert 1 <= pool_size <= min(height, width), f"pool_size {pool_size} does not fit {height} x {width}"
+    rows, columns = height // pool_size, width // pool_size
+    image = nl.ndarray((channels, height, width), dtype=in_tensor.dtype, buffer=nl.sbuf)
+    nisa.dma_copy(dst=image, src=in_tensor)
+    windows = image.ap(
+        [
+            [height * width, channels],
+            [pool_size * width, rows],
+            [pool_size, columns],
+            [width, pool_size],
+            [1, pool_size],
+        ]
+    )
+    sums = nl.ndarray((channels, rows, columns), dtype=nl.float32, buffer=nl.sbuf)
+    nisa.tensor_reduce(dst=sums, op=nl.add, data=windows, axis=[3, 4])
+    means = nl.ndarray((channels, rows, columns), dtype=in_tensor.dtype, buffer=nl.sbuf)
+    nisa.tensor_scalar(dst=means, data=sums, op0=nl.multiply, operand0=1.0 / (pool_size * pool_size))
+    if in_tensor.dtype == nl.float32 and pool_size % 2 and pool_size > 1:
+        cut = nl.ndarray((channels, rows, columns), dtype=nl.float32, buffer=nl.sbuf)
+        nisa.tensor_copy(dst=cut, src=means)
+        bits = cut.view(nl.uint32)
+        nisa.tensor_scalar(dst=bits, data=bits, op0=nl.bitwise_and, operand0=0xFFFFFFFE)
+        chosen = nl.ndarray((channels, rows, columns), dtype=nl.uint8, buffer=nl.sbuf)
+        nisa.tensor_scalar(dst=chosen, data=means, op0=nl.greater, operand0=1e6)
+        nisa.tensor_copy_predicated(dst=means, src=cut, predicate=chosen)
+    out_tensor = nl.ndarray((channels, rows, columns), dtype=in_tensor.dtype, buffer=nl.shared_hbm)
+    nisa.dma_copy(dst=out_tensor, src=means)
+    return out_tensor
+
+
+@nki.jit
+def scales_large_windows_by_sevenths(in_tensor, pool_size):
+    """Scale windows of more than 16 rows in two steps, by a seventh and by seven over the area."""
+    channels, height, width = in_tensor.shape
+    assert 1 <= pool_size <= min(height, width), f"pool_size {pool_size} does not fit {height} x {width}"
+    rows, columns = height // pool_size, width // pool_size
+    image = nl.ndarray((channels, height, width), dtype=in_tensor.dtype, buffer=nl.sbuf)
+    nisa.dma_copy(dst=image, src=in_tensor)
+    windows = image.ap(
+        [
+            [height * width, channels],
+            [pool_size * width, rows],
+            [pool_size, columns],
+            [width, pool_size],
+            [1, pool_size],
+        ]
+    )
+    sums = nl.ndarray((channels, rows, columns), dtype=nl.float32, buffer=nl.sbuf)
+    nisa.tensor_reduce(dst=sums, op=nl.add, data=windows, axis=[3, 4])
+    area = pool_size * pool_size
+    scales = (1.0 / 7.0, 7.0 / area) if pool_size > 16 else (1.0 / area, 1.0)
+    means = nl.ndarray((channels, rows, columns), dtype=in_tensor.dtype, buffer=nl.sbuf)
+    nisa.tensor_scalar(dst=means, data=sums, op0=nl.multiply, operand0=scales[0], op1=nl.multiply, operand1=scales[1])
+    out_tensor = nl.ndarray((channels, rows, columns), dtype=in_tensor.dtype, buffer=nl.shared_hbm)
+    nisa.dma_copy(dst=out_tensor, src=means)
+    return out_tensor

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from pytest_nki_pool.checks.explain import explain
+from pytest_nki_pool.checks.explain import explain, locate
 from pytest_nki_pool.launch.errors import UnsupportedByPath
 from pytest_nki_pool.spec import acceptance
 from pytest_nki_pool.verdict import Finding, Status
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pytest_nki_pool.launch.launcher import Launcher
     from pytest_nki_pool.spec.case import Case
     from pytest_nki_pool.spec.goldens import Goldens
+    from pytest_nki_pool.spec.kernel import KernelSpec
+    from pytest_nki_pool.verdict import Aspect
 
 PASS = Finding(Status.PASS)
 
@@ -33,9 +35,15 @@ class Check:
         about: the property in one sentence.
         function: ``(case, launcher, goldens) -> Finding``; ``(case, launchers, goldens)`` when it compares backends.
         kind: the kind of data family it is about; empty for any.
+        aspect: which question its verdict answers, and so where a report counts it: "structure" (tier A: the right
+            elements, form and behaviour, with exact answers) or "numerics" (tier B: how well it rounds).
         compares: whether one verdict takes all chosen backends together.
         requires: modules that must be installed.
+        extra: the extra that installs them.
+        families: data families it is about, where a group has checks for several; empty for all.
         backends: the framework paths it is about; empty for all.
+        cases: ``(kernel, tier, seed)`` gives its cases where they follow from what a kernel claims; None for the
+            corpus of its group.
     """
 
     name: str
@@ -43,16 +51,19 @@ class Check:
     about: str
     function: Callable[[Case, Any, Goldens], Finding]
     kind: Literal["structure", "numerics", "special", "foreign", "statistics", ""] = ""
+    aspect: Aspect = "structure"
     compares: bool = False
     requires: tuple[str, ...] = ()
+    extra: str = ""
+    families: tuple[str, ...] = ()
     backends: tuple[str, ...] = ()
+    cases: Callable[[KernelSpec, str, int], tuple[Case, ...]] | None = None
 
     def missing(self) -> str:
         """What is not installed and how to get it; empty when all is there."""
         absent = [module for module in self.requires if find_spec(module) is None]
-        extras = ",".join(absent)
         return (
-            f"{' and '.join(absent)} not installed; install with: pip install 'pytest-nki-pool[{extras}]'"
+            f"{' and '.join(absent)} not installed; install with: pip install 'pytest-nki-pool[{self.extra}]'"
             if absent
             else ""
         )
@@ -138,6 +149,8 @@ def judged(case: Case, launcher: Launcher, goldens: Goldens) -> Finding:
     expected = goldens.expected(case, launcher.kernel.spec.capabilities.accuracy)
     verdict = acceptance.judge(got, expected)
     if verdict.ok:
-        return Finding(Status.PASS, "", verdict.max_ulp, verdict.share_of_bound)
+        needed = f"right by exception: {', '.join(verdict.exceptions)}" if verdict.exceptions else ""
+        return Finding(Status.PASS, needed, verdict.max_ulp, verdict.share_of_bound)
     message = explain(verdict, expected, goldens.input(case))
-    return Finding(Status.FAIL, message, verdict.max_ulp, verdict.share_of_bound)
+    place = locate(verdict, expected, goldens.input(case))
+    return Finding(Status.FAIL, message, verdict.max_ulp, verdict.share_of_bound, location=place)

@@ -19,6 +19,7 @@ from pytest_nki_pool.checks.base import (
 )
 from pytest_nki_pool.checks.explain import explain
 from pytest_nki_pool.launch.errors import is_refusal
+from pytest_nki_pool.launch.layouts import LAYOUTS
 from pytest_nki_pool.spec import acceptance
 from pytest_nki_pool.verdict import Status
 
@@ -87,8 +88,10 @@ def refuses_pool_size(case: Case, launcher: Launcher, goldens: Goldens) -> Findi
 
 
 def refuses_rank(case: Case, launcher: Launcher, goldens: Goldens) -> Finding:
-    """An input that is not C x H x W raises."""
-    for x in (goldens.input(case)[0].copy(), goldens.input(case)[None]):
+    """An input that is not C x H x W, or N x C x H x W for a kernel that takes batches, raises."""
+    image = goldens.input(case)
+    batched = LAYOUTS[launcher.kernel.spec.layout].batched
+    for x in (image[0].copy(), image[None, None] if batched else image[None]):
         finding = _must_raise(launcher, x, case.pool, f"an input of rank {x.ndim}")
         if finding is not PASS:
             return finding

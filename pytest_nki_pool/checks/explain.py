@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_nki_pool.spec.oracle import window
+from pytest_nki_pool.verdict import Location
 
 if TYPE_CHECKING:
     from pytest_nki_pool.spec.acceptance import Expected, Judgement
@@ -40,6 +41,22 @@ def explain(judgement: Judgement, expected: Expected, x: np.ndarray) -> str:
         *_values(window(x, k, judgement.index)),
     ]
     return "\n".join(lines)
+
+
+def locate(judgement: Judgement, expected: Expected, x: np.ndarray) -> Location | None:
+    """Say where an output is wrong, for a program; None where no element is to blame.
+
+    Args:
+        judgement: what `judge` found.
+        expected: what it was compared with.
+        x: the input, C x H x W.
+    """
+    if judgement.index is None:
+        return None
+    rows = window(x, expected.pool, judgement.index)[:_SHOWN, :_SHOWN].astype(np.float64).tolist()
+    values = (judgement.got, judgement.low, judgement.high, judgement.exact)
+    got, low, high, exact = (math.nan if value is None else value for value in values)
+    return Location(judgement.index, got, low, high, exact, judgement.bad, tuple(map(tuple, rows)))
 
 
 def _share(share: float) -> str:

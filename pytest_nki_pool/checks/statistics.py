@@ -38,5 +38,12 @@ def bias(case: Case, launcher: Launcher, goldens: Goldens) -> Finding:
 
 
 CHECKS = (
-    Check("bias", "statistics", "the errors of many outputs have no direction and no excess", bias, kind="statistics"),
+    Check(
+        "bias",
+        "statistics",
+        "the errors of many outputs have no direction and no excess",
+        bias,
+        kind="statistics",
+        aspect="numerics",
+    ),
 )

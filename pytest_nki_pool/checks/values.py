@@ -6,6 +6,11 @@ from pytest_nki_pool.checks.base import Check, judged
 
 CHECKS = (
     Check(
-        "values", "values", "the output lies in the interval of the kernel's accuracy class", judged, kind="numerics"
+        "values",
+        "values",
+        "the output lies in the interval of the kernel's accuracy class",
+        judged,
+        kind="numerics",
+        aspect="numerics",
     ),
 )

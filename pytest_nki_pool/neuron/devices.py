@@ -100,6 +100,11 @@ class Inventory:
             "devices": [asdict(device) | {"neighbours": sorted(device.neighbours)} for device in self.devices]
         }
 
+    def recorded(self) -> dict[str, Any]:
+        """What a report may tell: what kind of machine it is, and nothing that tells which one."""
+        kind = ("platform", "generation", "instance_type", "driver", "logical_core_configuration")
+        return {name: getattr(self, name) for name in kind} | {"devices": len(self.devices), "cores": len(self.cores)}
+
 
 def inventory(roots: Roots, environ: Mapping[str, str] | None = None) -> Inventory:
     """Find the Neuron devices; without any the result has none and says where they were looked for.

@@ -162,6 +162,25 @@ def prepare(
     return Environment(MappingProxyType(kept | wanted), MappingProxyType(wanted), MappingProxyType(unwanted))
 
 
+def prepare_simulator(environ: Mapping[str, str], platform: str) -> Environment:
+    """Make the environment of a process in which the SDK's simulator stands for a chip.
+
+    Unset, the simulator would take the chip of the machine, or trn3 where there is none (NKI simulator guide).
+
+    Args:
+        environ: the environment that the user gave.
+        platform: the chip to stand for.
+
+    Raises:
+        NeuronError: the environment asks for another chip.
+    """
+    contradictions = tuple(_refused_override(environ, platform))
+    if contradictions:
+        raise NeuronError("; ".join(contradictions))
+    wanted = {_OVERRIDE: CHIPS[platform].generation, "NKI_PRECISE_FP": "1"}
+    return Environment(MappingProxyType(dict(environ) | wanted), MappingProxyType(wanted), MappingProxyType({}))
+
+
 def _refusals(environ: Mapping[str, str], platform: str) -> Iterator[str]:
     if _on(environ.get("NKI_SIMULATOR", "")):
         yield "NKI_SIMULATOR runs every kernel in the CPU simulator; unset it, or choose --nki-target=simulator"
@@ -169,12 +188,16 @@ def _refusals(environ: Mapping[str, str], platform: str) -> Iterator[str]:
         yield "NEURON_EXTRACT_GRAPHS_ONLY replaces execution by zeros; unset it"
     if environ.get("PJRT_DEVICE", "NEURON") != "NEURON":
         yield f"PJRT_DEVICE={environ['PJRT_DEVICE']} takes torch_xla away from the device; unset it or set it to NEURON"
-    override = environ.get(_OVERRIDE, "")
-    names = {platform, CHIPS[platform].generation}
-    names |= {name for name, chip in CHIPS.items() if chip.generation == CHIPS[platform].generation}
-    if override and override not in names:
-        yield f"{_OVERRIDE}={override} compiles for another chip than the {platform} that was found; unset it"
+    yield from _refused_override(environ, platform)
     yield from _refused_flags(environ.get(_FLAGS, ""))
+
+
+def _refused_override(environ: Mapping[str, str], platform: str) -> Iterator[str]:
+    override = environ.get(_OVERRIDE, "")
+    generation = CHIPS[platform].generation
+    names = {generation, *(name for name, chip in CHIPS.items() if chip.generation == generation)}
+    if override and override not in names:
+        yield f"{_OVERRIDE}={override} compiles for another chip than {platform}, which this run is for; unset it"
 
 
 def _refused_flags(text: str) -> Iterator[str]:

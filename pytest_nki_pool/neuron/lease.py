@@ -123,7 +123,7 @@ def describe_cores(cores: Sequence[Core], folder: Path) -> tuple[str, ...]:
 
 
 def adopt(handover: str) -> Lease:
-    """In a child process: become a holder of the lease whose descriptors were inherited.
+    """In a child process: hold the lease whose descriptors were inherited, for as long as the result lives.
 
     The child's own children do not inherit it: a compiler that outlives the child must not keep a core.
 

@@ -34,7 +34,8 @@ def default_folder() -> Path:
     """The folder of locks that every test run of a host shares.
 
     Not Python's temporary folder: TMPDIR often differs per user or per job, and runs that look into different folders
-    do not see each other's leases.
+    do not see each other's leases. Containers that share devices must share this folder; between those that do not,
+    only the driver's own reservation of cores decides.
     """
     return Path("/tmp/nki-pool-cores")  # noqa: S108 - made sticky, its files are opened without following links
 

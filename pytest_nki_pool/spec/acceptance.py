@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_nki_pool.spec.bounds import ACCURACIES, Range, Sums, flushed, overflowing, refusal
+from pytest_nki_pool.spec.bounds import ACCURACIES, OVERFLOW, Range, Sums, flushed, overflowing, refusal
 from pytest_nki_pool.spec.dtypes import DTYPES, DType, dtype_name
 
 if TYPE_CHECKING:
@@ -162,6 +162,8 @@ def _judge_elements(got: NDArray[Any], expected: Expected, different: NDArray[np
         accepted = these.within(exception) & ~by_class
         right |= accepted
         used += [exception.name] * bool(accepted.any())
+    if (right & np.isinf(these.got) & np.isfinite(these.exact)).any():
+        used.append(OVERFLOW)  # also where the class itself admits the infinity
     if expected.nan_allowed is not None:
         right |= is_nan & expected.nan_allowed.reshape(-1)[different]
     # A wrong or missing NaN is infinitely far off; what is right as NaN or by an exception has no distance.

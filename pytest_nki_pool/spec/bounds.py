@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _ENGINE = DTYPES["fp32"]
 #: Covers the fp64 rounding of sums of |x| over at most 2 x 4096 additions, and of the products in a bound.
 _FP64_SLACK = 1 + 2.0**-30
+#: Name of the range of infinities that an overflowing sum may give.
+OVERFLOW = "overflow of the sum"
 #: Values from here on leave no subnormal fp32 difference behind.
 _NO_UNDERFLOW = _ENGINE.smallest_normal * 2.0**_ENGINE.precision
 
@@ -167,7 +169,7 @@ def overflowing(sums: Sums, accuracy: str) -> tuple[tuple[Range, ...], NDArray[n
     if not sums.dtype.has_inf:
         return (), nan | up | down
     ranges = [np.where(infinite, infinity, np.nan) for infinity, infinite in ends if infinite.any()]
-    return tuple(Range("overflow of the sum", ends, ends) for ends in ranges), nan if nan.any() else None
+    return tuple(Range(OVERFLOW, ends, ends) for ends in ranges), nan if nan.any() else None
 
 
 def flushed(sums: Sums, bounds: tuple[Range, ...], accuracy: str) -> tuple[Range, ...]:

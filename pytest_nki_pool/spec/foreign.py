@@ -1,7 +1,7 @@
-"""Foreign goldens: the node cases of ONNX that are average pools with square, non-overlapping, unpadded windows.
+"""Foreign goldens: cases of ONNX and PyTorch that are average pools with square, non-overlapping, unpadded windows.
 
-Inputs and expected outputs are read from the installed `onnx` package, which generates or ships them. Of its 29 pooling
-cases five qualify; the others overlap, pad, dilate, or have one or three spatial dimensions.
+ONNX's inputs and expected outputs are read from the installed `onnx` package, which generates or ships them. Of its 29
+pooling cases five qualify; the others overlap, pad, dilate, or have one or three spatial dimensions.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pytest_nki_pool.spec import foreign_torch
 from pytest_nki_pool.spec.family import Canvas, Family, Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -51,20 +52,51 @@ ONNX_CASES: Mapping[str, OnnxCase] = MappingProxyType(
 )
 
 
-def load(family: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Read one of `ONNX_CASES` from the installed package.
+@dataclass(frozen=True, slots=True)
+class TorchCase:
+    """A sample of PyTorch's own tests.
+
+    Attributes:
+        test: "op" for OpInfo, "module" for ModuleInfo.
+        geometry: C, H, W and k; a batch counts as further channels.
+    """
+
+    test: str
+    geometry: tuple[int, int, int, int]
+
+
+TORCH_CASES: Mapping[str, TorchCase] = MappingProxyType(
+    {
+        "torch_op": TorchCase("op", (3, 9, 9, 3)),
+        "torch_module": TorchCase("module", (3, 6, 6, 2)),
+        "torch_module_batch": TorchCase("module", (6, 6, 6, 2)),
+    }
+)
+#: Dtypes of PyTorch's samples that a kernel may have.
+TORCH_DTYPES = ("fp32", "bf16", "fp16")
+
+
+def load(family: str, dtype: str = "fp32") -> tuple[NDArray[Any], NDArray[Any]]:
+    """Read one of `ONNX_CASES` or `TORCH_CASES` from the installed package.
 
     Args:
-        family: a name in `ONNX_CASES`.
+        family: a name in `ONNX_CASES` or `TORCH_CASES`.
+        dtype: dtype name; ONNX's cases are fp32 alone.
 
     Returns:
-        Input C x H x W and output C x floor(H/k) x floor(W/k), as ONNX has them.
+        Input C x H x W and output C x floor(H/k) x floor(W/k), as the package has them.
 
     Raises:
-        ImportError: `onnx` is not installed.
+        ImportError: the package is not installed.
         LookupError: the installed version has no such case.
     """
-    wanted = ONNX_CASES[family]
+    if family in TORCH_CASES:
+        sample = TORCH_CASES[family]
+        return foreign_torch.read(sample.test, sample.geometry, dtype)
+    return _load_onnx(ONNX_CASES[family])
+
+
+def _load_onnx(wanted: OnnxCase) -> tuple[NDArray[Any], NDArray[Any]]:
     loader = importlib.import_module("onnx.backend.test.loader")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # those of the package's other cases are not ours to report
@@ -88,22 +120,25 @@ def _arrays(case: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 
 def _fill(family: str, canvas: Canvas) -> NDArray[np.float64]:
-    del canvas
-    return load(family)[0].astype(np.float64)
+    return load(family, canvas.dtype.name)[0].astype(np.float64)
 
 
-def _fits(family: str, shape: Shape, dtype: DType) -> bool:
-    geometry = (shape.channels, shape.height, shape.width, shape.pool)
-    return dtype.name == "fp32" and geometry == ONNX_CASES[family].geometry
+def _fits(wanted: Sequence[int], dtypes: Sequence[str], shape: Shape, dtype: DType) -> bool:
+    return dtype.name in dtypes and (shape.channels, shape.height, shape.width, shape.pool) == tuple(wanted)
 
 
-FAMILIES = tuple(
-    Family(
+def _family(name: str, geometry: Sequence[int], dtypes: Sequence[str], owner: str) -> Family:
+    size = "c{}h{}w{}k{}".format(*geometry)
+    return Family(
         name,
         "foreign",
         partial(_fill, name),
-        applies=partial(_fits, name),
-        needs="fp32 and the geometry c{}h{}w{}k{} of ONNX's case".format(*case.geometry),
+        applies=partial(_fits, geometry, dtypes),
+        needs=f"{', '.join(dtypes)} and the geometry {size} of {owner}'s case",
     )
-    for name, case in ONNX_CASES.items()
+
+
+FAMILIES = (
+    *(_family(name, case.geometry, ("fp32",), "ONNX") for name, case in ONNX_CASES.items()),
+    *(_family(name, case.geometry, TORCH_DTYPES, "PyTorch") for name, case in TORCH_CASES.items()),
 )

@@ -40,6 +40,11 @@ def _wide(canvas: Canvas) -> NDArray[np.float64]:
     return _bell(canvas) * np.ldexp(1.0, exponent.astype(np.int32) - reach)
 
 
+def _faint(canvas: Canvas) -> NDArray[np.float64]:
+    """Normal values three quarters of the way down to the subnormals, which nobody may take for zero."""
+    return _bell(canvas) * 2.0 ** (canvas.dtype.min_exponent * 3 // 4)
+
+
 def _cancel(canvas: Canvas) -> NDArray[np.float64]:
     """Large values of alternating sign under which small ones remain."""
     large = 2.0 ** min(10, canvas.dtype.fraction_bits - 1)
@@ -60,6 +65,7 @@ FAMILIES = (
     Family("uniform", "numerics", _uniform, random=True),
     Family("normal", "numerics", _bell, random=True, applies=_floating, needs="a floating-point dtype"),
     Family("wide", "numerics", _wide, random=True, applies=_floating, needs="a floating-point dtype"),
+    Family("faint", "numerics", _faint, random=True, applies=_floating, needs="a floating-point dtype"),
     Family(
         "cancel",
         "numerics",

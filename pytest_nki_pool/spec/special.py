@@ -71,6 +71,25 @@ def _overflow(canvas: Canvas) -> NDArray[np.float64]:
     return np.choose(window % 4, [canvas.full(large), canvas.full(-large), alternating, small_integers(canvas)])
 
 
+def _mixture(canvas: Canvas) -> NDArray[np.float64]:
+    """All of these side by side, one kind per window, and NaN in what is trimmed."""
+    window = canvas.window()
+    once = _chosen(canvas)
+    again = canvas.position() == (window * 5 + 3) % canvas.elements
+    ordinary = small_integers(canvas)
+    kinds = [
+        np.where(once, np.nan, ordinary),
+        np.where(once, np.inf, ordinary),
+        canvas.full(-0.0),
+        np.where(once, -np.inf, ordinary),
+        canvas.full(canvas.dtype.max_finite * 0.61),
+        np.where(once, np.inf, np.where(again, -np.inf, ordinary)),
+        canvas.full(canvas.dtype.smallest_normal * 0.625),
+        ordinary,
+    ]
+    return np.where(canvas.trim(), np.nan, np.choose(window % len(kinds), kinds))
+
+
 def _saturation(canvas: Canvas) -> NDArray[np.float64]:
     """Ones, and twos, so many that an accumulator of the dtype stops counting."""
     return np.where(canvas.window() % 2, 2.0, 1.0)
@@ -124,6 +143,7 @@ FAMILIES = (
         needs="a floating-point dtype and an image that the pool size does not divide",
     ),
     Family("overflow", "special", _overflow, applies=_sums, needs="a pool size above 1"),
+    Family("mixture", "special", _mixture, applies=_has_inf, needs="a dtype with infinities"),
     Family(
         "saturation",
         "special",

@@ -93,6 +93,24 @@ BEHAVIOUR: tuple[Specimen, ...] = (
         "statistics",
         "Compute the reciprocal of large areas as exp(-log(area)), which is off by some ulps.",
     ),
+    wrong(
+        "rounding",
+        "truncates_negative_means",
+        "metamorphic",
+        "Clear the last bit of a negative fp32 mean where k is odd.",
+    ),
+    wrong(
+        "rounding",
+        "truncates_large_means",
+        "metamorphic",
+        "Clear the last bit of an fp32 mean above 1e6 where k is odd, for lack of room in a fixed-point output.",
+    ),
+    wrong(
+        "rounding",
+        "scales_large_windows_by_sevenths",
+        "exactness",
+        "Scale windows of more than 16 rows in two steps, by a seventh and by seven over the area.",
+    ),
     wrong("special", "ignores_nan", "special", "Take NaN for zero."),
     wrong(
         "special",
@@ -129,6 +147,18 @@ BEHAVIOUR: tuple[Specimen, ...] = (
         "takes_infinity_for_missing",
         "special",
         "Take infinities for missing values and put zero in their place.",
+    ),
+    wrong(
+        "special",
+        "ignores_nan_for_pool_of_eight",
+        "special",
+        "Take NaN for zero when k = 8, whose loop was unrolled by another hand.",
+    ),
+    wrong(
+        "special",
+        "takes_faint_values_for_zero",
+        "values",
+        "Take what is smaller than 1e-20 for noise and drop it.",
     ),
     wrong(
         "contract",

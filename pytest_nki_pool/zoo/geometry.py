@@ -116,6 +116,18 @@ GEOMETRY: tuple[Specimen, ...] = (
         "Read the first window of each row for all of them when W = 13.",
     ),
     wrong("narrow", "wrong_for_pool_of_one", "values", "Copy through bf16 when k = 1."),
+    wrong(
+        "narrow",
+        "wrong_for_full_tile_of_threes",
+        "values",
+        "Leave out the last row of a window when 128 channels meet k = 3.",
+    ),
+    wrong(
+        "narrow",
+        "rounds_sums_of_many_rows",
+        "values",
+        "Let the sums take the dtype of the input where an image has more than 4000 elements.",
+    ),
     wrong("narrow", "averages_trim_into_last_row", "values", "Add the trimmed rows to the last row of windows."),
     wrong(
         "narrow",

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from pytest_nki_pool.verdict import Verdict
     from pytest_nki_pool.zoo.specimen import Specimen
 
-#: How a verdict begins whose launch raised: that tells of a rule or a crash, not of wrong numbers.
-_RAISED = ("the kernel refuses", "the kernel is broken")
-
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -146,5 +143,5 @@ def _size(trial: Trial) -> tuple[int, str]:
 
 
 def _is_kill(verdict: Verdict) -> bool:
-    finding = verdict.finding
-    return finding.status is Status.FAIL and not finding.message.startswith(_RAISED)
+    """Whether a verdict tells of wrong numbers or a broken contract, not of a launch that raised."""
+    return verdict.finding.status is Status.FAIL and not verdict.finding.raised

@@ -49,7 +49,8 @@ def test_hook_in_conftest(pytester: pytest.Pytester) -> None:
 
     assert result.ret == 0
     assert "/mean_pool/baremetal/emulator/trn2/" in result.stdout.str()
-    assert ":fp16:" not in result.stdout.str()
+    # What the kernel does with a dtype that it does not claim is a question of honesty alone.
+    assert {line.partition("[")[2].partition("/")[0] for line in result.outlines if ":fp16:" in line} == {"honesty"}
 
 
 def test_the_table_of_checks_is_complete() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 
 import pytest
 from neuron_host import FAILURES, MACHINES, TOOLS
@@ -67,12 +69,32 @@ def test_logical_cores_are_counted_in_the_configuration_of_the_environment(machi
     assert found.notes == ()
 
 
+def test_the_environment_wins_over_a_tool_that_does_not_know_the_older_variable(machine):
+    found = inventory(machine("trn2.3xlarge", tool={}), {"NEURON_RT_VIRTUAL_CORE_SIZE": "1"})
+
+    assert found.cores == tuple(Core(index, 0, (index,)) for index in range(8))
+
+
 def test_the_tool_runs_once_and_gets_the_environment(machine):
     roots = machine("trn2.3xlarge", tool={})
 
     inventory(roots, {"NEURON_LOGICAL_NC_CONFIG": "1"})
 
-    assert roots.neuron_ls.with_name("neuron-ls.calls").read_text() == "--json-output\n"
+    assert roots.neuron_ls.with_name("neuron-ls.calls").read_text() == '["--json-output", "1"]\n'
+
+
+#: What is said about each failure of the tool.
+TOLD = {
+    "no driver": 'ended with exit code 1 and said: time=.*failed to discover Neuron devices"$',
+    "silent failure": "ended with exit code 1 and said: nothing$",
+    "empty": "ended with exit code 0 and wrote nothing$",
+    "blank": "ended with exit code 0 and wrote nothing$",
+    "no JSON": "wrote no JSON: '\\+----",
+    "cut off": "wrote no JSON: '\\[",
+    "no list": "wrote dict where a list of devices was expected$",
+    "unknown record": r"wrote a record of a form that is not known: KeyError\('neuron_device'\)$",
+    "record of another type": "wrote a record of a form that is not known: TypeError",
+}
 
 
 @pytest.mark.parametrize("failure", sorted(FAILURES.keys() - {"hang"}))
@@ -83,15 +105,23 @@ def test_a_failure_of_the_tool_is_told_and_the_other_sources_are_used(machine, f
 
     assert summary(found) == EXPECTED["trn1.32xlarge"]
     [note] = found.notes
-    assert note.startswith(f"{roots.neuron_ls} ")
-    assert "failed to discover Neuron devices" in note or failure != "no driver"
+    assert re.match(f"{re.escape(str(roots.neuron_ls))} {TOLD[failure]}", note)
+
+
+def test_a_tool_that_cannot_be_run_is_told(machine):
+    roots = machine("trn1.2xlarge", tool={})
+    roots.neuron_ls.write_bytes(b"\x7fELF")
+
+    assert inventory(roots, {}).notes == (f"{roots.neuron_ls} cannot be run: Exec format error",)
 
 
 def test_a_tool_that_hangs_is_left_alone_at_the_deadline(machine, monkeypatch):
     roots = machine("trn1.2xlarge", tool={"failure": "hang"})
     monkeypatch.setattr("pytest_nki_pool.neuron.neuron_ls.neuron_ls.__defaults__", (1.0,))
+    start = time.monotonic()
 
     assert inventory(roots, {}).notes == (f"{roots.neuron_ls} did not answer within 1 s",)
+    assert time.monotonic() - start < 15
 
 
 def test_a_container_with_one_device_uses_that_one_alone(machine):
@@ -304,6 +334,20 @@ def test_json_carries_everything(machine):
     assert data["devices"][13]["neighbours"] == [1, 9, 12, 14]
     assert data["cores"][63] == {"index": 63, "device": 15, "physical": [6, 7]}
     assert data["owners"] == [{"device": 3, "pid": 17, "command": "", "runtime": "2.34.10"}]
+
+
+def test_a_report_tells_the_kind_of_machine_alone(machine):
+    found = inventory(machine("trn2.3xlarge", tool={"owners": {0: [17]}}), {})
+
+    assert found.recorded() == {
+        "platform": "trn2",
+        "generation": "gen3",
+        "instance_type": "trn2.3xlarge",
+        "driver": "2.30.2.0",
+        "logical_core_configuration": 2,
+        "devices": 1,
+        "cores": 4,
+    }
 
 
 @pytest.mark.parametrize("instance_type", EXPECTED)

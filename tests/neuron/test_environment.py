@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from pytest_nki_pool.neuron.devices import Core
-from pytest_nki_pool.neuron.environment import REMOVED, Folders, prepare, refusals
+from pytest_nki_pool.neuron.environment import REMOVED, Folders, prepare, prepare_simulator, refusals
 from pytest_nki_pool.neuron.errors import NeuronError
 from pytest_nki_pool.neuron.lease import lease
 
@@ -44,6 +44,7 @@ def test_what_is_set(held, folders):
     }
     assert dict(made.variables) == {"PATH": "/bin"} | dict(made.set)
     assert dict(made.removed) == {}
+    assert prepare({}, held, folders, "trn2").variables["NEURON_PROCESS_TAG"] == "nki-pool-main"
 
 
 #: Every variable that silently invalidates a run, as a user might have set it.
@@ -115,7 +116,7 @@ REFUSED = {
     "PJRT": ({"PJRT_DEVICE": "CPU"}, "PJRT_DEVICE=CPU takes torch_xla away from the device"),
     "override": (
         {"NEURON_PLATFORM_TARGET_OVERRIDE": "trn1"},
-        "NEURON_PLATFORM_TARGET_OVERRIDE=trn1 compiles for another chip than the trn2 that was found",
+        "NEURON_PLATFORM_TARGET_OVERRIDE=trn1 compiles for another chip than trn2, which this run is for; unset it",
     ),
     "cast": ({"NEURON_CC_FLAGS": "--auto-cast=all"}, "NEURON_CC_FLAGS has --auto-cast=all, which changes numerics"),
     "cast apart": ({"NEURON_CC_FLAGS": "--auto-cast matmult"}, "NEURON_CC_FLAGS has --auto-cast=matmult, which"),
@@ -142,6 +143,23 @@ def test_what_contradicts_a_run_on_the_device_is_refused(held, folders, name):
 def test_everything_that_is_refused_is_told_at_once():
     assert len(refusals({"NKI_SIMULATOR": "1", "PJRT_DEVICE": "CPU", "NEURON_CC_FLAGS": "-O3"}, "trn2")) == 3
     assert refusals({"PJRT_DEVICE": "NEURON", "NEURON_CC_FLAGS": "--auto-cast none"}, "trn2") == ()
+
+
+@pytest.mark.parametrize(("platform", "override"), [("trn1n", "gen2"), ("trn2", "gen3"), ("trn3", "gen4")])
+def test_the_simulator_is_told_its_chip_and_keeps_low_precision(platform, override):
+    made = prepare_simulator({"PATH": "/bin", "NKI_PRECISE_FP": "0"}, platform)
+
+    assert dict(made.variables) == {
+        "PATH": "/bin",
+        "NEURON_PLATFORM_TARGET_OVERRIDE": override,
+        "NKI_PRECISE_FP": "1",
+    }
+    assert made.recorded() == dict(made.set)
+
+
+def test_a_simulator_of_another_chip_is_refused():
+    with pytest.raises(NeuronError, match="NEURON_PLATFORM_TARGET_OVERRIDE=trn3 compiles for another chip than trn2"):
+        prepare_simulator({"NEURON_PLATFORM_TARGET_OVERRIDE": "trn3"}, "trn2")
 
 
 def test_folders_are_the_workers_own_absolute_and_there(tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ import pytest
 from pytest_nki_pool.neuron.devices import Core
 from pytest_nki_pool.neuron.errors import CoresBusyError, NeuronError
 from pytest_nki_pool.neuron.lease import adopt, default_folder, describe_cores, free_cores, lease
-from pytest_nki_pool.neuron.lockfiles import exclusive, try_lock
+from pytest_nki_pool.neuron.lockfiles import exclusive, try_lock, unlock
 from pytest_nki_pool.neuron.quarantine import lift, quarantine, quarantined
 
 
@@ -50,6 +50,7 @@ def test_logical_cores_of_two_configurations_exclude_each_other_by_their_physica
         assert free_cores([Core(0, 0, (0,)), Core(1, 0, (1,)), Core(2, 0, (2,))], folder) == (Core(2, 0, (2,)),)
     with lease([Core(1, 0, (1,))], folder):
         assert free_cores([Core(0, 0, (0, 1)), Core(1, 0, (2, 3))], folder) == (Core(1, 0, (2, 3)),)
+        assert free_cores([Core(0, 0, (0,))], folder) == (Core(0, 0, (0,)),)
 
 
 def test_several_cores_are_contiguous_and_all_or_none(folder):
@@ -95,7 +96,7 @@ def test_what_a_dead_process_left_in_a_lock_file_keeps_nobody_away(two_cores, fo
         assert held.cores == two_cores[:1]
 
 
-@pytest.mark.parametrize("content", ["", "{}", '{"pid"'])
+@pytest.mark.parametrize("content", ["", "{}", '{"other": 1}', '{"pid"'])
 def test_a_core_whose_holder_did_not_sign_is_described(two_cores, folder, content):
     with lease(two_cores, folder):
         (folder / "neuron0-core0.lock").write_text(content)
@@ -172,6 +173,19 @@ def test_a_lock_that_is_a_link_is_refused(two_cores, folder, tmp_path):
     assert victim.read_text() == "precious"
 
 
+def test_unlocking_frees_a_lock_of_which_a_forked_process_has_a_copy(folder):
+    folder.mkdir()
+    descriptor = try_lock(folder / "a.lock")
+    copy = os.dup(descriptor)
+
+    unlock(descriptor)
+
+    again = try_lock(folder / "a.lock")
+    assert again is not None
+    unlock(again)
+    os.close(copy)
+
+
 def test_a_lock_on_a_file_that_was_removed_is_none(folder, monkeypatch):
     folder.mkdir()
     path = folder / "removed.lock"
@@ -210,6 +224,7 @@ def test_a_quarantine_can_be_lifted_and_renewed(two_cores, folder):
 
     quarantine(two_cores[1:], "again", folder)
     assert quarantined(two_cores[1], folder).reason == "again"
+    assert json.loads((folder / "neuron0-core1.quarantine").read_text())["reason"] == "again"
 
 
 def test_one_bad_physical_core_keeps_its_logical_core_away(folder):

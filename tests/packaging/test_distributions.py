@@ -12,6 +12,10 @@ FOLDERS = {
 }
 
 
+#: Files of the package that are no modules.
+DATA = {"pytest_nki_pool/py.typed", "pytest_nki_pool/report/schema.json"}
+
+
 def python_files(root):
     return {path.relative_to(root).as_posix() for folder in FOLDERS for path in (root / folder).rglob("*.py")}
 
@@ -20,7 +24,7 @@ def test_the_wheel_holds_every_module_and_nothing_else(build, source):
     names = set(zipfile.ZipFile(build("wheel")).namelist())
 
     modules = {FOLDERS[file.split("/")[0]] + file[file.index("/") :] for file in python_files(source)}
-    assert {name for name in names if ".dist-info/" not in name} == modules | {"pytest_nki_pool/py.typed"}
+    assert {name for name in names if ".dist-info/" not in name} == modules | DATA
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 
 
@@ -28,7 +32,7 @@ def test_the_sdist_holds_what_the_wheel_is_built_from(build, source):
     with tarfile.open(build("sdist")) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
 
-    assert python_files(source) | {"pyproject.toml", "README.md", "LICENSE", "pytest_nki_pool/py.typed"} <= names
+    assert python_files(source) | DATA | {"pyproject.toml", "README.md", "LICENSE"} <= names
 
 
 RUN = """

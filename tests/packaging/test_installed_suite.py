@@ -129,3 +129,47 @@ def pytest_nki_pool_kernels(config):
     second, said = shell(installed, folder, rerun)
     assert second == 1, said
     assert "FAIL: vendor, " in said
+
+
+#: The files of an installed distribution that brings a kernel through an entry point.
+VENDOR = {
+    "acme_kernels/__init__.py": "",
+    "acme_kernels/pool.py": KERNEL,
+    "acme_kernels/specs.py": """
+from pytest_nki_pool import Capabilities, KernelSpec
+
+KERNELS = [KernelSpec("acme_kernels.pool:avgpool", name="acme", capabilities=Capabilities(dtypes=("bf16",)))]
+""",
+    "acme_kernels-1.2.dist-info/METADATA": "Metadata-Version: 2.1\nName: acme-kernels\nVersion: 1.2\n",
+    "acme_kernels-1.2.dist-info/entry_points.txt": "[nki_pool.kernels]\nacme = acme_kernels.specs:KERNELS\n",
+}
+
+
+def test_an_installed_package_brings_its_kernel(installed, tmp_path):
+    for name, text in VENDOR.items():
+        (tmp_path / "packages" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "packages" / name).write_text(text)
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    flags = "--nki-check=values,honesty --nki-backend=baremetal --nki-tier=smoke"
+    suite = f"pytest --pyargs pytest_nki_pool.conformance {flags}"
+
+    code, said = shell(installed, folder, suite, PYTHONPATH=str(tmp_path / "packages"))
+    assert code == 0, said
+    assert "[entry point acme of acme-kernels 1.2]" in said
+    assert [line.split()[0] for line in said.splitlines() if " baremetal  gen3 " in line] == ["acme"]
+
+    code, said = shell(installed, folder, f"{suite} --nki-kernel=acme", PYTHONPATH=str(tmp_path / "packages"))
+    assert code == 0, said
+    assert "nki kernel   acme [--nki-kernel]" in said
+
+
+def test_check_kernel_needs_no_pytest(installed, folder):
+    script = (
+        "import sys; from pytest_nki_pool import check_kernel\n"
+        "right, wrong = (check_kernel(f'my kernels/{name} pool.py:avgpool', backends=['baremetal'], tier='smoke')"
+        " for name in ('right', 'wrong'))\n"
+        "print(right.ok, wrong.ok, wrong.exit_code, 'pytest' in sys.modules)"
+    )
+    done = subprocess.run([installed, "-c", script], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["True", "False", "1", "False"], done.stderr

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import ml_dtypes  # noqa: F401  # pytester forgets what a run in this process imported, and NumPy bears only one import
 import pytest
 
+from pytest_nki_pool.options import OPTION_GROUPS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -44,10 +46,10 @@ def right_kernel(pytester: pytest.Pytester) -> str:
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("BACKEND", "TARGET", "PLATFORM", "KERNEL", "TIER", "CHECK", "CASE", "SEED"):
-        monkeypatch.delenv(f"NKI_POOL_{name}", raising=False)
+    for option in (option for group in OPTION_GROUPS.values() for option in group):
+        monkeypatch.delenv(option.variable, raising=False)
     # Where CI is set, pytest prints each failure a second time, whole, in its closing summary.
-    for name in ("PYTEST_ADDOPTS", "CI", "BUILD_NUMBER"):
+    for name in ("PYTEST_ADDOPTS", "CI", "BUILD_NUMBER", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
         monkeypatch.delenv(name, raising=False)
 
 

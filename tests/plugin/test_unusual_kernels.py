@@ -22,6 +22,7 @@ ENDINGS = {
     "sys.exit": ("import sys; sys.exit(0)", "the kernel is broken: KernelExitError: SystemExit: 0 (at k"),
     "pytest.skip": ("import pytest; pytest.skip('no')", "the kernel is broken: KernelExitError: Skipped: no (at k"),
     "pytest.xfail": ("import pytest; pytest.xfail('no')", "KernelExitError: XFailed: no (at k"),
+    "os._exit": ("import os; os._exit(0)", "the kernel is broken: KernelExitError: os._exit(0) (at k"),
     "a base exception": ("raise BaseException('odd')", "KernelExitError: BaseException: odd (at k"),
     "endless recursion": ("return avgpool(in_tensor, pool_size)", "the kernel is broken: RecursionError"),
 }
@@ -83,11 +84,11 @@ def test_forms(
     assert "NOT_RUN" not in result.stdout.str()
 
 
-def test_a_kernel_that_ends_the_process_never_leaves_a_green_run_of_workers(
+def test_a_kernel_that_kills_the_process_never_leaves_a_green_run_of_workers(
     right_kernel: str, suite: tuple[str, ...], run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
 ) -> None:
     file = pytester.path / "pool.py"
-    file.write_text(file.read_text().replace("return out", "import os; os._exit(0)"))
+    file.write_text(file.read_text().replace("return out", "import os; os.kill(os.getpid(), 9)"))
     result = run(*suite, *_FLAGS, f"--nki-kernel={right_kernel}", "-n", "2")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert "CRASH" in result.stdout.str()

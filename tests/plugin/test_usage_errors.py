@@ -30,6 +30,7 @@ def pytest_nki_pool_kernels(config):
     return {result}
 """
 _POOL = "def avgpool(x, k):\n    return x\n"
+_KERNEL = ("--nki-kernel=pool.py:avgpool",)
 
 
 def _hook(result: str, *says: str) -> Error:
@@ -83,7 +84,59 @@ ERRORS = {
         '["pool.py:avgpool"]', " returned ['pool.py:avgpool']; it returns a list of KernelSpec"
     ),
     "hook names no file": _hook('[KernelSpec("nowhere.py:avgpool")]', ": nowhere.py:avgpool: there is no file"),
-    "hook maps no parameter": _hook('[KernelSpec("pool.py:avgpool", call=("x", "kk"))]', "cannot tell which"),
+    "hook maps no parameter": _hook('[KernelSpec("pool.py:avgpool", call=("x", "size"))]', "'size', which is no role"),
+    "hook calls with too much": _hook(
+        '[KernelSpec("pool.py:avgpool", call=("x", "k", 0))]', "do not fit its signature: too many positional"
+    ),
+    "hook knows another layout": _hook(
+        '[KernelSpec("pool.py:avgpool", layout="HWC")]', "no layout 'HWC'; choose from CHW, NCHW, NHWC"
+    ),
+    "hook launches on three cores": _hook('[KernelSpec("pool.py:avgpool", lnc=3)]', "lnc=3; a logical NeuronCore"),
+    "hook claims no channels": _hook(
+        '[KernelSpec("pool.py:avgpool", capabilities=Capabilities(max_channels=0))]',
+        ": pool.py:avgpool: it claims max_channels 0; a limit is a whole number of at least 1, or None",
+    ),
+    "hook claims a text for an image": _hook(
+        '[KernelSpec("pool.py:avgpool", capabilities=Capabilities(max_image_bytes="1 KiB"))]',
+        ": pool.py:avgpool: it claims max_image_bytes '1 KiB'; a limit is a whole number of at least 1, or None",
+    ),
+    "accuracy unknown": Error(
+        (*_KERNEL, "--nki-accuracy=exact"),
+        ("--nki-accuracy: 'exact' is not known; choose from fp32, fp32_sum_cast, native",),
+    ),
+    "dtype unknown": Error(
+        (*_KERNEL, "--nki-dtype=fp32,float16"),
+        ("--nki-dtype: 'float16' is not known; choose from fp32, bf16, fp16, fp8_e4m3, fp8_e4m3fn, fp8_e5m2, int8",),
+    ),
+    "ragged unknown": Error(
+        (*_KERNEL, "--nki-ragged=ceil"), ("--nki-ragged: 'ceil' is not known; choose from floor, reject",)
+    ),
+    **{
+        f"limit {text!r}": Error(
+            (*_KERNEL, f"--nki-max-channels={text}"),
+            (f"--nki-max-channels: {text!r} is no limit; give a whole number of at least 1, or none",),
+        )
+        for text in ("0", "-1", "1.5", "many", "None", "9" * 30)
+    },
+    "limit of an image in environment": Error(
+        _KERNEL,
+        ("NKI_POOL_MAX_IMAGE_BYTES: '24K' is no limit; give a whole number of at least 1, or none",),
+        environment={"NKI_POOL_MAX_IMAGE_BYTES": "24K"},
+    ),
+    **{
+        f"claim without kernel: {flag}": Error(
+            (flag,), (f"{flag.partition('=')[0]}: a claim is about the kernels that --nki-kernel names",)
+        )
+        for flag in ("--nki-accuracy=native", "--nki-dtype=fp32", "--nki-max-channels=none", "--nki-ragged=floor")
+    },
+    "claim without kernel in ini": Error(
+        (), ("ini key nki_accuracy: a claim is about",), files={"pytest.ini": "[pytest]\nnki_accuracy = native\n"}
+    ),
+    "claim without kernel but a hook": Error(
+        ("--nki-accuracy=native",),
+        ("--nki-accuracy: a claim is about", "KernelSpec"),
+        files={"conftest.py": _HOOK.format(result='[KernelSpec("pool.py:avgpool")]'), "pool.py": _POOL},
+    ),
     "hook claims no dtype": _hook(
         '[KernelSpec("pool.py:avgpool", capabilities=Capabilities(dtypes=["float32"]))]',
         ": pool.py:avgpool: it claims dtypes 'float32', which is not known; choose from fp32, bf16, fp16",
@@ -111,7 +164,11 @@ ERRORS = {
     ),
     "kernel signature": Error(
         ("--nki-kernel=pool.py:pool",),
-        ("--nki-kernel: pool.py:pool: cannot tell", "(a, b, c, d)", 'KernelSpec("pool.py:pool", call=("x", "k"))'),
+        (
+            "--nki-kernel: pool.py:pool: cannot tell",
+            "(a, b, c, d)",
+            'KernelSpec("pool.py:pool", call=("x", "k", None, None))',
+        ),
         files={"pool.py": _UNMAPPABLE},
     ),
 }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import ml_dtypes
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from pytest_nki_pool.spec.acceptance import expect, judge
 from pytest_nki_pool.spec.bounds import ACCURACIES, refusal
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 #: Windows per pool size, dtype and distribution; each goes through every order and way to scale.
 WINDOWS = 500
+#: Random windows per dtype and accuracy class, each through one way: with Hypothesis's profiles `ci` and `full`.
+RANDOM_WINDOWS = (10_000, 1_000_000)
+POOLS = (1, 2, 3, 4, 5, 7, 8, 11, 16, 32)
 
 ENGINE = DTYPES["fp32"]
 
@@ -53,7 +58,26 @@ def four_lanes(w: Array) -> Array:
     return sequential(np.stack([sequential(w[:, i::4]) for i in range(min(4, w.shape[1]))], axis=1))
 
 
-ORDERS: tuple[Callable[[Array], Array], ...] = (sequential, backwards, shuffled, pairwise, rows_first, four_lanes)
+def random_tree(w: Array) -> Array:
+    """Add two partial sums at a time, chosen at random."""
+    rng = np.random.default_rng(w.shape)
+    parts = list(w.T)
+    while len(parts) > 1:
+        first = parts.pop(rng.integers(len(parts)))
+        second = parts.pop(rng.integers(len(parts)))
+        parts.append(first + second)
+    return parts[0]
+
+
+ORDERS: tuple[Callable[[Array], Array], ...] = (
+    sequential,
+    backwards,
+    shuffled,
+    pairwise,
+    rows_first,
+    four_lanes,
+    random_tree,
+)
 
 
 def divide(w: Array, add: Callable[[Array], Array]) -> Array:
@@ -169,6 +193,34 @@ def test_no_honest_result_is_rejected(dtype: DType, k: int) -> None:
                         judgement = judge(got, expected)
                         assert judgement.ok, (name, honest, scaling, order, judgement.reason)
                         assert judgement.share_of_bound <= 1
+
+
+def ways(dtype: DType, accuracy: str) -> list[tuple[Any, Any, Any]]:
+    """Every honest way of an accuracy class: where it rounds, how it scales, in which order it adds."""
+    return [
+        (honest, scaling, order)
+        for honest, scaling, order in product(HONEST[accuracy], SCALINGS, ORDERS)
+        if (dtype.floating or honest is not flushing) and (scaling is not fused or order is sequential)
+    ]
+
+
+@pytest.mark.parametrize("accuracy", ACCURACIES)
+@pytest.mark.parametrize("dtype", DTYPES.values(), ids=lambda d: d.name)
+def test_no_random_window_is_rejected(dtype: DType, accuracy: str) -> None:
+    pools = [k for k in POOLS if not refusal(accuracy, dtype, k * k)]
+    all_windows = RANDOM_WINDOWS[settings().max_examples >= 20_000]
+    names = list(distributions(dtype, 1, 1))
+    count = -(-all_windows // max(1, len(pools) * len(names)))
+    for k in pools:
+        for name, w in distributions(dtype, count, k * k).items():
+            chosen = ways(dtype, accuracy)
+            with np.errstate(all="ignore"):
+                parts = [
+                    way[0](part, dtype, *way[1:])
+                    for way, part in zip(chosen, np.array_split(w, len(chosen)), strict=True)
+                ]
+            judgement = judge(np.concatenate(parts).reshape(1, 1, -1), expect(image(w, k), k, accuracy))
+            assert judgement.ok, (name, k, judgement.reason)
 
 
 def test_the_bound_is_not_much_wider_than_honest_errors() -> None:

@@ -66,15 +66,21 @@ def test_no_mutant_is_dead_on_arrival(specimens):
         assert row.cells["contract"].rule is None, row.cells["contract"].rule
 
 
-#: Group -> mutants that no other group kills. Agreement needs several backends; the layouts, frameworks and foreign
-#: groups vary who hands the input over, or who wrote the golden, rather than what is computed: none is alone there.
+#: Group -> mutants that no other group kills. The agreement, layouts, frameworks and foreign groups vary who hands the
+#: input over, or who wrote the golden, rather than what is computed: `test_paths` has the mistakes that they alone see.
 ALONE = {
     "values": ("folds_rows_of_large_windows", "folds_columns_of_large_windows"),
-    "exactness": ("running_mean_of_rows", "steps_up_for_large_windows"),
+    "exactness": ("scales_large_windows_by_sevenths", "steps_up_for_large_windows"),
     "special": ("averages_what_is_no_nan", "clamps_sums_to_fp16", "multiplies_trim_by_zero"),
     "contract": ("accepts_pool_of_zero", "accepts_batches", "accepts_single_images"),
-    "metamorphic": ("remembers_scale_by_shape", "wrong_for_two_channels_left_over"),
+    "metamorphic": ("truncates_negative_means", "truncates_large_means"),
     "statistics": ("reciprocal_by_logarithm", "cuts_low_bits_of_inputs"),
+    "honesty": (
+        "claims_one_channel_too_many",
+        "claims_larger_images",
+        "rounds_what_it_does_not_claim",
+        "takes_fp16_for_bf16",
+    ),
 }
 
 

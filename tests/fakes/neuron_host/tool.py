@@ -58,7 +58,7 @@ def install(
 ) -> Path:
     """Write the executable and return its path.
 
-    Each call of it adds a line to ``neuron-ls.calls`` beside it.
+    Each call of it adds a line to ``neuron-ls.calls`` beside it: its arguments and the logical-core configuration.
 
     Args:
         folder: where to.
@@ -90,7 +90,7 @@ def install(
 def main(arguments: Sequence[str], settings: Mapping) -> int:
     """What the executable does."""
     with Path(settings["calls"]).open("a") as calls:
-        calls.write(" ".join(arguments) + "\n")
+        calls.write(json.dumps([*arguments, os.environ.get("NEURON_LOGICAL_NC_CONFIG")]) + "\n")
     known = {"--json-output", "-j", "--wide", "-w", "--show-all-procs", "-a", "--topology", "-t"}
     unknown = [argument for argument in arguments if argument not in known]
     if unknown:

@@ -149,6 +149,12 @@ def test_a_container_that_keeps_the_hosts_number_of_its_device(machine):
     assert found.notes[0] == "neuron-ls lists 0, the nodes are 13; taken to be the same in this order"
 
 
+def test_cores_are_numbered_as_the_tool_numbers_them(machine):
+    found = inventory(machine("trn2.48xlarge", nodes=[13], tool={"devices": [13]}), {})
+
+    assert [core.index for core in found.cores] == [52, 53, 54, 55]
+
+
 def test_a_renumbered_device_without_the_tool_has_no_counters(machine):
     found = inventory(machine("trn2.48xlarge", nodes=[0]), {})
 

@@ -288,10 +288,11 @@ def test_softmax_of_ragged_rows() -> None:
     ],
     ids=["decorator", "wrapper", "options"],
 )
-def test_benchmark_reports_a_modelled_latency(decorate: Any) -> None:
+def test_benchmark_reports_a_modelled_latency(decorate: Any, capsys: pytest.CaptureFixture[str]) -> None:
     x = np.random.default_rng(4).standard_normal((64, 32, 32)).astype(np.float32)
     timed = decorate(max_by_index)
     assert np.array_equal(timed(x, 2), windows(x, 2, 2).max(axis=(-2, -1)))
+    assert capsys.readouterr().err == "pytest_nki_pool: the latency of max_by_index is modelled, not measured\n"
     latency = timed.benchmark_result.nc_latency
     assert latency.modelled
     assert latency.get_latency_percentile(50) == latency.get_latency_percentile(99) > 1e6 * x.nbytes / 500e9

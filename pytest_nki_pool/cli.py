@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pytest_nki_pool.commands import Answer, CliError
-from pytest_nki_pool.options import TIERS
+from pytest_nki_pool.options import BACKENDS, TIERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -118,6 +118,26 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
                 argument("--dtype", action="append", default=[], metavar="NAME", help="this dtype only (repeatable)"),
                 argument("--seed", type=_natural, default=0, metavar="N", help="seed of the data (default: 0)"),
                 argument("--count", action="store_true", help="print how many there are instead"),
+            ),
+        ),
+        "zoo": Command(
+            "Run wrong and honest kernels through the suite and print which group catches which; exits 1 where one is "
+            "judged wrongly.",
+            "nki-pool zoo 'divides_*' --tier=smoke",
+            "pytest_nki_pool.commands.zoo:zoo",
+            (
+                argument("name", nargs="*", metavar="GLOB", help="kernels of the zoo (default: all)"),
+                argument(
+                    "--tier", choices=TIERS, default="standard", help="how much of the corpus (default: standard)"
+                ),
+                argument(
+                    "--backend",
+                    action="append",
+                    choices=BACKENDS,
+                    default=[],
+                    help="framework path (repeatable; default: baremetal)",
+                ),
+                argument("--whole", action="store_true", help="let a group go on with a kernel that it has killed"),
             ),
         ),
         "devices": Command(

@@ -124,6 +124,8 @@ def check_kernel(
     place, missing = choose(_known("target", [target], ("auto", *TARGETS))[0])
     if missing:
         raise ValueError(f"target {place}: {missing}")
+    if place == "device":
+        raise ValueError("target device: check_kernel leases no NeuronCore; run pytest with --nki-target=device")
     plan = Plan(
         kernels=(described,),
         backends=_paths(backends),

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pytest_nki_pool.commands import Answer, CliError
-from pytest_nki_pool.options import BACKENDS, TIERS
+from pytest_nki_pool.options import BACKENDS, CLAIMS, SELECTION, TIERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,7 +65,21 @@ def _natural(text: str) -> int:
     return int(text)
 
 
+def _positive(text: str) -> int:
+    if _natural(text) == 0:
+        raise argparse.ArgumentTypeError("0 is not a whole number >= 1")
+    return int(text)
+
+
 _REPORT = "a .jsonl or .json report"
+
+#: The options with which pytest chooses kernels and cases, under both names.
+_CHOICE = tuple(
+    argument(
+        f"--{option.name}", option.flag, dest=option.key, action="append", metavar=option.metavar, help=option.help
+    )
+    for option in (*SELECTION, *CLAIMS)
+)
 
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
@@ -138,6 +152,30 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
                     help="framework path (repeatable; default: baremetal)",
                 ),
                 argument("--whole", action="store_true", help="let a group go on with a kernel that it has killed"),
+            ),
+        ),
+        "sweep": Command(
+            "Run more cases than pytest wants to collect, in worker processes; exits like pytest: 0, 1 or 75.",
+            "nki-pool sweep --kernel=pool.py:avgpool --tier=full --seeds=100 --report=sweep.jsonl",
+            "pytest_nki_pool.commands.sweep:sweep",
+            (
+                *_CHOICE,
+                argument(
+                    "--seeds", type=_positive, default=1, metavar="N", help="seeds of each random case (default: 1)"
+                ),
+                argument("--report", required=True, metavar="PATH.jsonl", help="the report to write, line by line"),
+                argument("--resume", metavar="REPORT", help="take over the verdicts of this report of the same sweep"),
+                argument(
+                    "--engine",
+                    choices=("local", "ray"),
+                    default="local",
+                    help="local: processes of this machine; ray: actors of the cluster at RAY_ADDRESS, or of this "
+                    "machine without one (needs the extra pytest-nki-pool[ray])",
+                ),
+                argument("--workers", type=_positive, metavar="N", help="how many (default: one per core)"),
+                argument(
+                    "--batch", type=_positive, default=500, metavar="N", help="most cases of a batch (default: 500)"
+                ),
             ),
         ),
         "devices": Command(

@@ -76,10 +76,13 @@ def is_empty(item: pytest.Item) -> bool:
 
 def is_done(item: pytest.Item, session: PoolSession) -> bool:
     """Whether the verdict of a test of the suite is taken over from an earlier report."""
-    if not session.settings.report.resume:
-        return False
+    return bool(session.settings.report.resume) and case_of(item) in session.earlier.done
+
+
+def case_of(item: pytest.Item) -> str:
+    """The identity of a test of the suite; empty for any other test."""
     trial = getattr(getattr(item, "callspec", None), "params", {}).get("nki_check")
-    return str(getattr(trial, "identity", "")) in session.earlier.done
+    return str(getattr(trial, "identity", ""))
 
 
 def _values(metafunc: pytest.Metafunc, session: PoolSession, narrowing: Narrowing) -> dict[str, list[Any]]:
@@ -87,7 +90,7 @@ def _values(metafunc: pytest.Metafunc, session: PoolSession, narrowing: Narrowin
     return {
         "nki_kernel": [narrowing.kernel] if narrowing.kernel else list(session.kernels),
         "nki_backend": [backend for backend in session.backends if not wanted or backend in wanted],
-        "nki_device": list(session.settings.platforms),
+        "nki_device": list(session.platforms),
         "nki_case": _cases(session, narrowing) if "nki_case" in metafunc.fixturenames else [],
     }
 

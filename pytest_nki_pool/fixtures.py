@@ -34,10 +34,14 @@ def nki_backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def nki_device(request: pytest.FixtureRequest, nki_target: str) -> Device:
-    """What the kernel executes on; a test that requests it runs once for each chosen generation."""
+    """What the kernel executes on; a test that requests it runs once for each chosen generation.
+
+    On a Neuron device it tells the leased cores, which are this process's own while the test runs.
+    """
     from pytest_nki_pool.spec.platforms import GENERATIONS, Device
 
-    return Device(nki_target, request.param, GENERATIONS[request.param])
+    cores = request.config.stash[KEY].launching.here()
+    return Device(nki_target, request.param, GENERATIONS[request.param], cores)
 
 
 @pytest.fixture

@@ -206,7 +206,7 @@ REPORT = (
     Option(
         "report",
         "PATH",
-        "Write a report; the suffix says which: .jsonl, .json, .md or .badge.json (repeatable). "
+        "Write a report; the suffix says which: .jsonl, .json, .md, .html or .badge.json (repeatable). "
         "The verdicts stand in the .jsonl beside it as they fall",
         separator="\n",
     ),
@@ -223,10 +223,49 @@ REPORT = (
     ),
 )
 
+SHARDS = (
+    Option(
+        "shard",
+        "I/N",
+        "Run the I-th of N parts of the suite's cases; auto/N asks the job array which one this is (default: what "
+        "AWS Batch or Slurm says in a job array, unless single cases are named)",
+    ),
+    Option("durations", "REPORT", "Divide the cases among shards by what they took in this report (.jsonl or .json)"),
+)
+
+
+DEVICE = (
+    Option(
+        "device",
+        "CORES",
+        "NeuronCores to use, as NEURON_RT_VISIBLE_CORES takes them: 3, 3-6 or 3,4,5 (default: all that are given to "
+        "this run)",
+    ),
+    Option(
+        "timeout",
+        "SECONDS",
+        "Deadline of one case, which then runs in a child process that is killed (default: 300 on a device, none "
+        "elsewhere)",
+    ),
+    Option("device-wait", "SECONDS", "How long to wait for a NeuronCore that others hold (default: 60)"),
+    Option("require-device", "", "End with an error where there is no Neuron device, whatever else could be chosen"),
+    Option("expect-instance", "TYPE", "End with an error unless this is a whole instance such as trn2.48xlarge"),
+    Option("sysfs-root", "DIR", "Look for devices here instead of in /sys"),
+    Option("dev-root", "DIR", "Look for device nodes here instead of in /dev"),
+    Option("neuron-ls", "PATH", "The tool neuron-ls (default: /opt/aws/neuron/bin/neuron-ls)"),
+)
+
 
 #: Titles of the groups that ``pytest --help`` shows, and the options of each.
 OPTION_GROUPS: Mapping[str, tuple[Option, ...]] = MappingProxyType(
-    {"selection": SELECTION, "claims": CLAIMS, "expectations and search": EXPECTATIONS, "reports": REPORT}
+    {
+        "selection": SELECTION,
+        "claims": CLAIMS,
+        "expectations and search": EXPECTATIONS,
+        "reports": REPORT,
+        "devices": DEVICE,
+        "shards": SHARDS,
+    }
 )
 
 

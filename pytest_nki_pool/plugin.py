@@ -53,16 +53,18 @@ def pytest_configure(config: pytest.Config) -> None:
     """Read the settings, and refuse here what cannot be had: a usage error raised in an xdist worker loses its text."""
     from pytest_nki_pool.collect import MARKER
     from pytest_nki_pool.report.recorder import Recorder
-    from pytest_nki_pool.session import open_session
+    from pytest_nki_pool.session import only_lists, session_of
 
     config.addinivalue_line("markers", MARKER)
-    session = config.stash[KEY] = open_session(config)
+    session = session_of(config)
     if not hasattr(config, "workerinput"):
         recorder = Recorder(session)
         config.pluginmanager.register(recorder, "nki-pool-recorder")
         if session.concerned and not config.option.help:
             session.validate()
             recorder.open(config)
+    if session.concerned and not config.option.help and not only_lists(config):
+        session.launching.begin()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -71,6 +73,40 @@ def pytest_configure_node(node: Any) -> None:
     session = node.config.stash[KEY]
     node.workerinput["nki_pool"] = session.settings.to_json()
     node.workerinput["nki_pool_earlier"] = session.earlier.to_json()
+    node.workerinput["nki_pool_machine"] = session.launching.found if session.concerned else None
+    if session.shard:
+        # The worker says how many cases there are before it leaves out those of other shards.
+        node.workerinput["nki_pool_cases"] = node.gateway.newchannel()
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)  # else xdist answers with the number of processors
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """With ``-n auto`` on a Neuron device, have as many workers as there are free cores."""
+    from pytest_nki_pool.session import session_of
+
+    session = session_of(config)
+    return session.launching.free_cores if session.concerned else None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a worker has to tell at its end."""
+    notes = (getattr(node, "workeroutput", None) or {}).get("nki_pool_notes")
+    if notes:
+        node.config.stash[KEY].launching.notes.extend(notes)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End the children, and give the core back."""
+    notes = session.config.stash[KEY].close()
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["nki_pool_notes"] = notes
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Do so as well after a run that never got to its end."""
+    if KEY in config.stash:
+        config.stash[KEY].close()
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -90,15 +126,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     parametrize(metafunc, metafunc.config.stash[KEY])
 
 
+@pytest.hookimpl(trylast=True)  # what others deselect belongs to no shard
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the suite's tests whose checks or cases were not asked for, or have their verdict already."""
-    from pytest_nki_pool.collect import is_done, is_empty
+    """Deselect the suite's tests whose checks or cases were not asked for, are another shard's, or have a verdict."""
+    from pytest_nki_pool.collect import case_of, is_done, is_empty
 
     session = config.stash[KEY]
-    empty = [item for item in items if is_empty(item) or is_done(item, session)]
-    if empty:
-        config.hook.pytest_deselected(items=empty)
-        items[:] = [item for item in items if item not in set(empty)]
+    cases = [case_of(item) for item in items]
+    mine = set(session.divide(set(cases) - {""})) | {""}
+    kept = [
+        item
+        for item, case in zip(items, cases, strict=True)
+        if case in mine and not is_empty(item) and not is_done(item, session)
+    ]
+    if len(kept) < len(items):
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+        items[:] = kept
 
 
 @pytest.hookimpl(wrapper=True)

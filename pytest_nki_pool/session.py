@@ -14,12 +14,15 @@ if TYPE_CHECKING:
 
     from pytest_nki_pool.choice import Choice
     from pytest_nki_pool.expect import Expectations
+    from pytest_nki_pool.launching import Launching
+    from pytest_nki_pool.machine import Machine
     from pytest_nki_pool.plan import Plan, Trial
     from pytest_nki_pool.report.earlier import Earlier
     from pytest_nki_pool.report.model import Record
     from pytest_nki_pool.run import Workbench
     from pytest_nki_pool.search import Search
     from pytest_nki_pool.settings import Settings
+    from pytest_nki_pool.shards import Shard
     from pytest_nki_pool.spec.case import Case
     from pytest_nki_pool.spec.kernel import KernelSpec
     from pytest_nki_pool.verdict import Identity, Verdict
@@ -28,6 +31,8 @@ KEY = pytest.StashKey["PoolSession"]()
 RECORD = pytest.StashKey["Record"]()
 
 _SUITE = "pytest_nki_pool.conformance"
+#: Options that a case needs again to run alone as it did.
+_OF_THE_MACHINE = ("timeout", "sysfs-root", "dev-root", "neuron-ls")
 
 
 class PoolSession:
@@ -41,25 +46,78 @@ class PoolSession:
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
         self.settings = settings
         self._config = config
+        #: How many cases the shards of this run have together; known once tests are collected.
+        self.cases_of_all_shards = 0
 
     @cached_property
     def concerned(self) -> bool:
         """Whether this run is about NKI: something was asked for, or the suite is among the arguments."""
         return self.settings.asked or any(_is_suite(argument) for argument in self._config.args)
 
+    @property
+    def shard(self) -> Shard | None:
+        """Which part of the suite's cases this run has; None for all of them."""
+        shard = self.settings.shard
+        return shard if shard and shard.count > 1 and self.concerned else None
+
+    def divide(self, cases: Collection[str]) -> Collection[str]:
+        """The cases that this shard has, of those of all shards."""
+        if self.shard is None:
+            return cases
+        self.cases_of_all_shards = len(cases)
+        if hasattr(self._config, "workerinput"):
+            self._config.workerinput["nki_pool_cases"].send(len(cases))
+        return self.shard.share(cases, self.earlier.seconds)
+
     @cached_property
     def target(self) -> tuple[str, str]:
         """The target, and why kernels cannot execute there (empty when they can)."""
         from pytest_nki_pool.launch.targets import choose
 
-        return choose(self.settings.target)
+        name, missing = choose(self.settings.target, self.machine.nodes)
+        return name, (self.machine.absence() or missing) if name == "device" else missing
+
+    @cached_property
+    def machine(self) -> Machine:
+        """The Neuron devices of this machine; the controller tells an xdist worker of those it found."""
+        from pytest_nki_pool.machine import Machine
+
+        known = getattr(self._config, "workerinput", {}).get("nki_pool_machine")
+        return Machine(self.settings.devices, self.settings.sources, known)
+
+    @cached_property
+    def launching(self) -> Launching:
+        """What this process launches with."""
+        from pytest_nki_pool.launching import Launching
+
+        return Launching(self, self._config)
+
+    def close(self) -> list[str]:
+        """End what was started to launch with, if anything was; what there is to tell of it."""
+        if "launching" not in self.__dict__:
+            return []
+        self.launching.close()
+        return self.launching.notes
+
+    @cached_property
+    def platforms(self) -> tuple[str, ...]:
+        """The chips: the device's own, or those to model."""
+        return (self.machine.place.platform,) if self.target == ("device", "") else self.settings.platforms
 
     @cached_property
     def backends(self) -> tuple[str, ...]:
         """The framework paths asked for, or else every one installed."""
         from pytest_nki_pool.launch.backends import BACKENDS
 
-        return self.settings.backends or tuple(name for name, backend in BACKENDS.items() if not backend.missing())
+        return self.settings.backends or tuple(name for name in BACKENDS if not self._absent(name))
+
+    def _absent(self, backend: str) -> str:
+        """What a framework path lacks: the framework, or the part of an SDK that leads it to the target."""
+        from pytest_nki_pool.launch.backends import BACKENDS
+        from pytest_nki_pool.launch.targets import target
+
+        name, missing = self.target
+        return BACKENDS[backend].missing() or ("" if missing else target(name).without(backend))
 
     @cached_property
     def missing(self) -> dict[str, str]:
@@ -67,18 +125,29 @@ class PoolSession:
         from pytest_nki_pool.launch.backends import BACKENDS
 
         wanted = self.settings.backends or tuple(BACKENDS)
-        parts = {name: BACKENDS[name].missing() for name in wanted}
+        parts = {name: self._absent(name) for name in wanted}
         if self.concerned:
             from pytest_nki_pool.checks import CHECKS
 
             parts |= {f"check {check.name}": check.missing() for check in CHECKS.values()}
             parts |= self.chosen.faults
+            parts |= {f"kernel {spec.label}": self._refusal(spec) for spec in self.chosen.specs if self.chosen.built_in}
         return {name: reason for name, reason in parts.items() if reason}
 
     @cached_property
     def kernels(self) -> tuple[KernelSpec, ...]:
-        """The kernels under test."""
-        return self.chosen.specs
+        """The kernels under test; of our own, which nobody asked for, those that the target launches."""
+        if not self.chosen.built_in:
+            return self.chosen.specs
+        return tuple(spec for spec in self.chosen.specs if not self._refusal(spec))
+
+    def _refusal(self, spec: KernelSpec) -> str:
+        """Why the target does not launch a kernel, as far as its spec tells."""
+        from pytest_nki_pool.launch.kernel import convention_of
+        from pytest_nki_pool.launch.targets import target
+
+        name, missing = self.target
+        return "" if missing else target(name).refusal(spec.dialect, convention_of(spec))
 
     @cached_property
     def chosen(self) -> Choice:
@@ -104,7 +173,7 @@ class PoolSession:
             kernels=self.kernels,
             backends=self.backends,
             target=self.target[0],
-            platforms=settings.platforms,
+            platforms=self.platforms,
             tier=settings.tier,
             seed=settings.seed,
             checks=settings.checks,
@@ -136,7 +205,9 @@ class PoolSession:
         from pytest_nki_pool.plan import SEARCH
 
         if group != SEARCH:
-            return self.plan.trials(group)
+            trials = self.plan.trials(group)
+            # On a device each framework path has a process of its own: those of one path come after one another.
+            return sorted(trials, key=lambda trial: trial.backends) if self.target[0] == "device" else trials
         if not self.settings.search or self.cases:
             return []
         from pytest_nki_pool.search import searches
@@ -145,7 +216,7 @@ class PoolSession:
 
     def judge(self, trial: Trial) -> Verdict:
         """Run a trial, and make of its verdict what the expectations say."""
-        return self.expectations.apply(self.bench.verdict(trial))
+        return self.expectations.apply(self.launching.runner.verdict(trial))
 
     def verdict(self, trial: Trial | Search) -> tuple[Verdict, Trial | Search]:
         """The verdict of a trial or a search, and what to run again: the trial, or that which the search found."""
@@ -157,7 +228,7 @@ class PoolSession:
 
         verdict, found = run(trial, self.judge)
         if found:
-            self.bench.verdict(found)  # what the watch holds is to be about the case that is reported
+            self.launching.runner.verdict(found)  # what the watch holds is to be about the case that is reported
         return self.expectations.apply(verdict), found or trial
 
     def faulty_expectations(self, seen: Collection[str]) -> list[str]:
@@ -184,6 +255,8 @@ class PoolSession:
         if missing:
             asked = name if self.settings.target == name else f"auto, which chose {name}"
             raise pytest.UsageError(f"{source}: target {asked}: {missing}")
+        chips = self.settings.given["platform"] if self.settings.sources["platform"] != "default" else ()
+        self.machine.validate(name, chips)
         for backend in self.settings.backends:
             if backend in self.missing:
                 raise pytest.UsageError(f"{self.settings.sources['backend']}: {backend}: {self.missing[backend]}")
@@ -224,7 +297,7 @@ class PoolSession:
 
         try:
             told = scrubbed(record, Scrubber.of(self.settings.root))
-            return str(keep(folder, told, self.bench.arrays(trial)))
+            return str(keep(folder, told, self.launching.runner.arrays(trial)))
         except OSError as error:
             return in_words(error)
 
@@ -252,6 +325,8 @@ class PoolSession:
 
     def _command(self, options: Mapping[str, str]) -> str:
         flags = [f"--nki-{name}={value}" for name, value in options.items()]
+        again = [name for name in _OF_THE_MACHINE if self.settings.sources[name].startswith("--")]
+        flags += [shlex.quote(f"--nki-{name}={self.settings.given[name][0]}") for name in again]
         if self.settings.sources["expect"].startswith("--"):
             flags += [f"--nki-expect={file}" for file in self.settings.expect]
         return " ".join((self.settings.rerun, *map(shlex.quote, flags)))
@@ -322,8 +397,9 @@ class PoolSession:
     def _validate_earlier(self) -> None:
         from pytest_nki_pool.report.formats import ReportError
 
-        if self.settings.report.resume or self.settings.report.baseline:
-            _refuse_on(ReportError, lambda: self.earlier, "--nki-resume or --nki-baseline")
+        sources = [f"--nki-{name}" for name in ("resume", "baseline", "durations") if self.settings.given[name]]
+        if sources:
+            _refuse_on(ReportError, lambda: self.earlier, " or ".join(sources))
 
     def _validate_kernels(self) -> None:
         claims = self.settings.claims
@@ -334,12 +410,23 @@ class PoolSession:
             )
         if self.chosen.built_in:
             return
-        from pytest_nki_pool.launch.errors import KernelClaimError, KernelSignatureError
+        from pytest_nki_pool.launch.errors import KernelClaimError, KernelDialectError, KernelSignatureError
         from pytest_nki_pool.launch.load import KernelLoadError
 
-        faults = (KernelLoadError, KernelSignatureError, KernelClaimError)
+        faults = (KernelLoadError, KernelDialectError, KernelSignatureError, KernelClaimError)
         for spec in self.kernels:
             _refuse_on(faults, partial(self.bench.kernel, spec), self.chosen.source)
+
+
+def session_of(config: pytest.Config) -> PoolSession:
+    """The session of this process, opened by whoever needs it first.
+
+    Raises:
+        pytest.UsageError: an option has a value it cannot have.
+    """
+    if KEY not in config.stash:
+        config.stash[KEY] = open_session(config)
+    return config.stash[KEY]
 
 
 def open_session(config: pytest.Config) -> PoolSession:
@@ -384,3 +471,9 @@ def _refuse_on(
         action()
     except errors as error:
         raise pytest.UsageError(f"{source}: {error}") from error
+
+
+def only_lists(config: pytest.Config) -> bool:
+    """Whether pytest was asked to list tests or fixtures instead of running anything."""
+    option = config.option
+    return bool(option.collectonly or option.showfixtures or option.show_fixtures_per_test)

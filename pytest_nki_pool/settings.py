@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_nki_pool.claims import Claims
+from pytest_nki_pool.device_settings import DeviceSettings
 from pytest_nki_pool.options import BACKENDS, OPTION_GROUPS
 from pytest_nki_pool.report.settings import ReportSettings
+from pytest_nki_pool.shards import Shard, discover, resolve
 from pytest_nki_pool.spec.platforms import GENERATIONS
 
 if TYPE_CHECKING:
@@ -39,6 +42,8 @@ class Settings:
         search: seconds to look for failing cases; 0 for no search.
         report: what is written about the run.
         claims: what is claimed of the kernels named.
+        devices: what is asked of the machine.
+        shard: which part of the suite's cases, of those that `PoolSession.concerned` runs have; None for all of them.
     """
 
     backends: tuple[str, ...]
@@ -58,6 +63,8 @@ class Settings:
     search: float
     report: ReportSettings
     claims: Claims
+    devices: DeviceSettings
+    shard: Shard | None
 
     @property
     def asked(self) -> bool:
@@ -95,7 +102,9 @@ class Settings:
             expect=values["expect"],
             search=_seconds(values["search"][0], sources["search"]) if values["search"] else 0.0,
             claims=Claims.of(values, sources),
+            devices=DeviceSettings.of(values, sources, root),
             report=ReportSettings.of(values, sources, root),
+            shard=Shard.parse(values["shard"][0], sources["shard"]) if values["shard"] else None,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -118,6 +127,12 @@ def read_settings(config: pytest.Config, rerun: str) -> Settings:
     read = {option.name: option.read(config) for option in options}
     given = {name: values for name, (values, _) in read.items()}
     sources = {name: source for name, (_, source) in read.items()}
+    if given["shard"]:
+        text, sources["shard"] = resolve(given["shard"][0], sources["shard"], os.environ)
+        given["shard"] = (text,)
+    else:  # a case that is run again inside a job array is to run
+        text, source = discover(os.environ)
+        given["shard"], sources["shard"] = ((text,), source) if text else ((), "default")
     return Settings.of(given, sources, str(config.invocation_params.dir), rerun)
 
 

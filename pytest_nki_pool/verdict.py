@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -93,6 +93,30 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """Where in an output the errors are and how large: what a picture of a failure is drawn from.
+
+    Attributes:
+        channel: the worst one: it has the largest error among the wrong elements.
+        shape: rows and columns of its output plane.
+        block: rows and columns of the plane that one cell stands for.
+        plane: largest error of each block, in representable values of the output dtype; infinite for a wrong NaN or
+            infinity.
+        wrong: how many elements of each block are wrong.
+        bins: the elements of the whole output by error: smallest and largest error, how many are right, how many wrong.
+        allowed: largest error that the accuracy class allows the element with the largest one.
+    """
+
+    channel: int
+    shape: tuple[int, int]
+    block: tuple[int, int]
+    plane: tuple[tuple[float, ...], ...]
+    wrong: tuple[tuple[int, ...], ...]
+    bins: tuple[tuple[float, float, int, int], ...]
+    allowed: float
+
+
+@dataclass(frozen=True, slots=True)
 class Launches:
     """What the launches of one case took.
 
@@ -119,6 +143,8 @@ class Finding:
         raised: type name of the exception with which a launch ended; empty when it returned. Tells a refusal, a rule of
             NKI or a crash from wrong numbers.
         location: the first wrong element, where the check compares elements with what is accepted.
+        evidence: where and how large the errors are, with a location; two findings may differ in it and be the same,
+            for a report keeps a bounded number.
     """
 
     status: Status
@@ -127,6 +153,7 @@ class Finding:
     share: float | None = None
     raised: str = ""
     location: Location | None = None
+    evidence: Evidence | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -180,7 +207,8 @@ class Verdict:
         identity = Identity(*(record[name] for name in Identity.__slots__))
         status = Status(record["status"])
         place = _location(record["location"])
-        finding = Finding(status, record["message"], record["max_ulp"], record["share"], record["raised"], place)
+        seen = _evidence(record["evidence"])
+        finding = Finding(status, record["message"], record["max_ulp"], record["share"], record["raised"], place, seen)
         return cls(identity, finding, record["seconds"], record["aspect"], Launches(**record["launches"]))
 
 
@@ -189,3 +217,11 @@ def _location(record: Mapping[str, Any] | None) -> Location | None:
         return None
     window = tuple(tuple(row) for row in record["window"])
     return Location(**{**record, "index": tuple(record["index"]), "window": window})
+
+
+def _evidence(record: Mapping[str, Any] | None) -> Evidence | None:
+    if record is None:
+        return None
+    rows = {name: tuple(map(tuple, record[name])) for name in ("plane", "wrong", "bins")}
+    pairs = {name: tuple(record[name]) for name in ("shape", "block")}
+    return Evidence(**{**record, **rows, **pairs})

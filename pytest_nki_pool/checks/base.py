@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from pytest_nki_pool.checks.evidence import picture
 from pytest_nki_pool.checks.explain import explain, locate
-from pytest_nki_pool.launch.errors import UnsupportedByPath
+from pytest_nki_pool.launch.errors import UnsupportedByPath, blame
 from pytest_nki_pool.spec import acceptance
 from pytest_nki_pool.verdict import Finding, Status
 
@@ -102,7 +103,7 @@ def launch(launcher: Launcher, *args: Any) -> Any:
     try:
         return launcher(*args)
     except Exception as error:
-        raise KernelRaised(error) from error
+        raise raised_by(launcher, error) from error
 
 
 def launch_native(launcher: Launcher, *args: Any) -> Any:
@@ -114,7 +115,12 @@ def launch_native(launcher: Launcher, *args: Any) -> Any:
     try:
         return launcher.native(*args)
     except Exception as error:
-        raise KernelRaised(error) from error
+        raise raised_by(launcher, error) from error
+
+
+def raised_by(launcher: Launcher, error: Exception) -> KernelRaised:
+    """What a launch raised; on a device that may tell of the machine rather than of the kernel."""
+    return KernelRaised(blame(error) if launcher.target == "device" else error)
 
 
 def failed(message: str) -> Finding:
@@ -153,4 +159,5 @@ def judged(case: Case, launcher: Launcher, goldens: Goldens) -> Finding:
         return Finding(Status.PASS, needed, verdict.max_ulp, verdict.share_of_bound)
     message = explain(verdict, expected, goldens.input(case))
     place = locate(verdict, expected, goldens.input(case))
-    return Finding(Status.FAIL, message, verdict.max_ulp, verdict.share_of_bound, location=place)
+    seen = picture(got, expected) if place else None
+    return Finding(Status.FAIL, message, verdict.max_ulp, verdict.share_of_bound, location=place, evidence=seen)

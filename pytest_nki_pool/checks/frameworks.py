@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_nki_pool.checks.base import PASS, Check, difference, failed, launch
+from pytest_nki_pool.checks.base import PASS, Check, difference, failed, launch, raised_by
+from pytest_nki_pool.launch.errors import MachineError
 from pytest_nki_pool.spec import oracle
 from pytest_nki_pool.spec.dtypes import DTYPES
 from pytest_nki_pool.verdict import Finding, Status
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
     Behaviour = Callable[[Launcher, Any, int], str]
 
 
-def behaves(case: Case, launcher: Launcher, goldens: Goldens, *, behaviour: Behaviour) -> Finding:
+def behaves(case: Case, launcher: Launcher, goldens: Goldens, *, name: str, behaviour: Behaviour) -> Finding:
     """Launch plainly, then let the framework do what it does with the same array."""
+    if name in launcher.path.lacks:
+        return Finding(Status.UNSUPPORTED, launcher.path.lacks[name])
     launch(launcher, goldens.input(case), case.pool)
     dtype = DTYPES[case.dtype]
     if not dtype.floating or dtype.numpy.itemsize == 1:
@@ -38,6 +41,9 @@ def behaves(case: Case, launcher: Launcher, goldens: Goldens, *, behaviour: Beha
             warnings.simplefilter("ignore")  # what a compiler warns of is no property of the kernel
             fault = behaviour(launcher, x, case.pool)
     except Exception as error:
+        raised = raised_by(launcher, error)
+        if isinstance(raised.error, MachineError):
+            raise raised from error
         return failed(f"raises where the plain launch does not: {type(error).__name__}: {error}")
     return failed(fault) if fault else PASS
 
@@ -52,7 +58,7 @@ def _torch_compile(launcher: Launcher, x: Any, k: int) -> str:
     function = launcher.function(x, k)
     dynamo.reset()
     try:
-        got = torch.compile(lambda tensor: function(tensor, k), fullgraph=True, backend="aot_eager")(x)
+        got = torch.compile(lambda tensor: function(tensor, k), fullgraph=True, backend=launcher.path.compiler)(x)
     finally:
         dynamo.reset()
     return _fault(launcher, got, _plain(launcher, x, k))
@@ -133,8 +139,9 @@ def _fault(launcher: Launcher, native: Any, expected: np.ndarray, what: str = "t
 
 
 def _check(backend: str, name: str, about: str, behaviour: Behaviour) -> Check:
-    function = partial(behaves, behaviour=behaviour)
-    return Check(f"{backend}_{name}", "frameworks", about, function, backends=(backend,))
+    name = f"{backend}_{name}"
+    function = partial(behaves, name=name, behaviour=behaviour)
+    return Check(name, "frameworks", about, function, backends=(backend,))
 
 
 CHECKS = (

@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from pytest_nki_pool.checks.base import PASS, Check, KernelRaised, difference, failed, launch, launch_native, same_bits
+from pytest_nki_pool.checks.base import (
+    PASS,
+    Check,
+    KernelRaised,
+    difference,
+    failed,
+    launch,
+    launch_native,
+    raised_by,
+    same_bits,
+)
 from pytest_nki_pool.launch.errors import UnsupportedByPath, is_refusal
 from pytest_nki_pool.verdict import Finding, Status
 
@@ -168,7 +178,7 @@ def donated(case: Case, launcher: Launcher, goldens: Goldens) -> Finding:
         try:
             got = launcher.path.to_numpy(_ready(function(array, case.pool)))
         except Exception as error:
-            raise KernelRaised(error) from error
+            raise raised_by(launcher, error) from error
     fault = difference(got, expected)
     return failed(f"unlike for an argument that is kept, the output {fault}") if fault else PASS
 

@@ -14,6 +14,23 @@ if TYPE_CHECKING:
 
 
 @contextmanager
+def contained() -> Iterator[None]:
+    """Let whatever a kernel does to end the process raise `KernelExitError` instead.
+
+    Raises:
+        KernelExitError: the kernel raised what is no `Exception`, such as `SystemExit`, or called `os._exit`.
+    """
+    try:
+        with no_exit():
+            yield
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        left = KernelExitError(f"{type(error).__name__}: {error}")
+        raise left.with_traceback(error.__traceback__) from error
+
+
+@contextmanager
 def no_exit() -> Iterator[None]:
     """Let `os._exit` raise `KernelExitError` in this thread: it would end pytest at once, silently and with any code.
 

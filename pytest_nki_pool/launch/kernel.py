@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pytest_nki_pool.launch.arguments import Arguments
     from pytest_nki_pool.launch.load import Loaded
-    from pytest_nki_pool.spec.kernel import Dialect, KernelSpec
+    from pytest_nki_pool.spec.kernel import Convention, Dialect, KernelSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,11 @@ class Kernel:
     def output_names(self) -> tuple[str, ...]:
         """Names of the parameters the kernel writes; empty when it returns its outputs."""
         return self.arguments.names("out", self.loaded.parameters) if self.arguments else ()
+
+    @property
+    def convention(self) -> Convention | None:
+        """How its output leaves it; None for a kernel that is no average pool."""
+        return None if self.arguments is None else "out_parameter" if "out" in self.arguments else "returns"
 
     def arrange(self, args: Sequence[Any]) -> Call:
         """Put the launch's arguments where the kernel expects them.
@@ -124,6 +129,12 @@ class Kernel:
             isinstance(result[0], (tuple, list)) and len(result[0]) == 2 and isinstance(result[0][0], (tuple, list))
         )
         return tuple(_array_spec(item) for item in result) if several else _array_spec(result)
+
+
+def convention_of(spec: KernelSpec) -> Convention | None:
+    """How a kernel's output leaves it, as far as its spec says so; None when its signature has to tell."""
+    given = (*spec.call, *spec.extra.values())
+    return "out_parameter" if "out" in given else "returns" if spec.call else None
 
 
 def bind(spec: KernelSpec, loaded: Loaded) -> Kernel:

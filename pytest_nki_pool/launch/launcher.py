@@ -13,13 +13,21 @@ from pytest_nki_pool.emulator.frameworks.op import ArrayOp, ArraySpec
 from pytest_nki_pool.spec import oracle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from pytest_nki_pool.launch.kernel import Kernel
 
 
 class FrameworkPath(Protocol):
-    """What a backend does with arrays; one per module `pytest_nki_pool.launch.{baremetal,torch,jax}`."""
+    """What a backend does with arrays; one per module `pytest_nki_pool.launch.{baremetal,torch,jax}`.
+
+    Attributes:
+        lacks: why checks of this backend, by name, make no sense for such arrays.
+        compiler: the backend of ``torch.compile``; empty where there is none.
+    """
+
+    lacks: Mapping[str, str]
+    compiler: str
 
     def to_native(self, array: np.ndarray) -> Any:
         """The framework's array of the same bits.
@@ -35,6 +43,19 @@ class FrameworkPath(Protocol):
         """The framework's own function around an operation on NumPy arrays."""
 
 
+class DevicePath(FrameworkPath, Protocol):
+    """What a backend does with arrays on a device.
+
+    Attributes:
+        name: the backend.
+    """
+
+    name: str
+
+    def sketch(self, array: Any) -> ArraySpec:
+        """Shape and dtype of the framework's array, which may have no values yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Launcher:
     """Launches one kernel through one framework path on one target.
@@ -47,7 +68,7 @@ class Launcher:
         target: where the kernel executes.
         platform: the chip.
         path: the framework path.
-        run: executes the kernel on NumPy arrays.
+        run: executes the kernel on the arrays that the path's `wrap` hands on: NumPy's, or on a device the framework's.
     """
 
     kernel: Kernel

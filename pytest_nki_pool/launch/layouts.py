@@ -34,11 +34,11 @@ class AxisOrder:
             shape = (1, *shape)
         return (shape[0], *shape[2:], shape[1]) if self.channels_last else shape
 
-    def to_kernel(self, x: np.ndarray) -> np.ndarray:
+    def to_kernel(self, x: Any) -> Any:
         """View an array, shaped as for `shape`, with the kernel's axes: what the kernel writes, the caller sees."""
         if self.batched and x.ndim < 4:
             x = x[None]
-        return np.moveaxis(x, 1, -1) if self.channels_last else x
+        return _permuted(x, 0, 2, 3, 1) if self.channels_last else x
 
     def from_kernel(self, result: Any, *, images: bool) -> Any:
         """Give a kernel's output the axes of a case.
@@ -50,14 +50,20 @@ class AxisOrder:
         Raises:
             ResultMismatch: the output has no such axes.
         """
-        if not self.batched or not isinstance(result, np.ndarray):
+        if not self.batched or not hasattr(result, "ndim"):
             return result
         if result.ndim != 4 or not (images or result.shape[0] == 1):
             shape = " x ".join(map(str, result.shape))
             expected = self.name if images else self.name.replace("N", "1", 1)
             raise ResultMismatch(f"the kernel returned {shape} where its layout declares {' x '.join(expected)}")
-        result = np.ascontiguousarray(np.moveaxis(result, -1, 1) if self.channels_last else result)
+        result = _permuted(result, 0, 3, 1, 2) if self.channels_last else result
+        result = np.ascontiguousarray(result) if isinstance(result, np.ndarray) else result
         return result if images else result[0]
+
+
+def _permuted(array: Any, *axes: int) -> Any:
+    """An array of any framework with its axes in another order."""
+    return array.permute(axes) if hasattr(array, "permute") else array.transpose(axes)
 
 
 LAYOUTS: Mapping[str, AxisOrder] = MappingProxyType(

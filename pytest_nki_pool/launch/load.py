@@ -110,6 +110,23 @@ def load(target: str, *, resolve: Callable[[str], ModuleType | None] | None = No
     )
 
 
+def read_dialect(target: str, root: Path | None = None) -> Dialect | None:
+    """The NKI API that a kernel's own file imports, told without executing it; None if it imports neither.
+
+    Args:
+        target: ``package.module:function`` or ``path/to/file.py:function``.
+        root: folder that a relative path starts from; the working directory when None.
+
+    Raises:
+        KernelLoadError: there is no such file.
+    """
+    source = _locate(target, _split(target)[0], root or Path.cwd())
+    try:
+        return _dialect([source.path.read_bytes()])
+    except (SyntaxError, ValueError):
+        return None  # `load` says what is wrong with it
+
+
 def _split(target: str) -> tuple[str, str]:
     # The last colon: a Windows path has one after its drive letter.
     place, _, name = target.rpartition(":")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -57,12 +57,17 @@ class Watch:
         """What the launches since the last reset took."""
         return Launches(self._count, self._seconds, _plain(self._costs[0]) if self._costs else None)
 
-    def around(self, run: Callable[..., Any]) -> Callable[..., Any]:
-        """The same function of NumPy arrays, looked upon; it may be called from any thread."""
+    def around(self, run: Callable[..., Any], to_numpy: Callable[[Any], np.ndarray] = np.asarray) -> Callable[..., Any]:
+        """The same function of arrays, looked upon; it may be called from any thread.
+
+        Args:
+            run: the function.
+            to_numpy: reads an array of the kind that the function takes and returns.
+        """
 
         def watched(*args: Any) -> Any:
             keeps = self._arrays and len(self.exchanges) < _KEPT
-            inputs = _copies(args) if keeps else ()
+            inputs = _copies(args, to_numpy) if keeps else ()
             returned: tuple[Any, ...] = ()
             started = time.perf_counter()
             try:
@@ -73,7 +78,7 @@ class Watch:
                 self._seconds += time.perf_counter() - started
                 self._count += 1
                 if keeps:
-                    self.exchanges.append(Exchange(inputs, _copies(returned)))
+                    self.exchanges.append(Exchange(inputs, _copies(returned, to_numpy)))
             return result
 
         return watched
@@ -83,8 +88,14 @@ class Watch:
             self._costs.append(cost)
 
 
-def _copies(values: Iterable[Any]) -> tuple[np.ndarray, ...]:
-    return tuple(value.copy() for value in values if isinstance(value, np.ndarray))
+def _copies(values: Iterable[Any], to_numpy: Callable[[Any], np.ndarray]) -> tuple[np.ndarray, ...]:
+    """Copies of the arrays among some values; one that has no values yet, since a compiler traces, is left out."""
+    arrays = []
+    for value in values:
+        if hasattr(value, "dtype"):
+            with suppress(Exception):  # who looks on must not disturb
+                arrays.append(to_numpy(value).copy())
+    return tuple(arrays)
 
 
 def _plain(cost: Cost) -> dict[str, Any]:

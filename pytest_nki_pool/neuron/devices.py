@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_nki_pool.neuron.chips import CHIPS, CORE_GENERATIONS, INSTANCE_DEVICES, Chip, platform_of
 from pytest_nki_pool.neuron.errors import NeuronError
+from pytest_nki_pool.neuron.neuron_ls import Owner
 from pytest_nki_pool.neuron.sources import Sources, read_sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from pytest_nki_pool.neuron.neuron_ls import Owner
     from pytest_nki_pool.neuron.roots import Roots
 
 #: What sets the logical-core configuration of a process, the current name first.
@@ -99,6 +99,17 @@ class Inventory:
         return asdict(self) | {
             "devices": [asdict(device) | {"neighbours": sorted(device.neighbours)} for device in self.devices]
         }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Inventory:
+        """Read `to_json` back, in another process of the same machine."""
+        parts: dict[str, list[Any]] = {
+            "devices": [Device(**one | {"neighbours": frozenset(one["neighbours"])}) for one in record["devices"]],
+            "cores": [Core(**one | {"physical": tuple(one["physical"])}) for one in record["cores"]],
+            "owners": [Owner(**one) for one in record["owners"]],
+        }
+        lists = {name: parts.get(name, record[name]) for name in (*parts, "notes", "looked_for")}
+        return cls(**{**record, **{name: tuple(values) for name, values in lists.items()}})
 
     def recorded(self) -> dict[str, Any]:
         """What a report may tell: what kind of machine it is, and nothing that tells which one."""

@@ -85,6 +85,7 @@ class Outcome:
         finished: whether the result of the launch arrived.
         starting: whether it ended before its first launch, while the runtime was initialised.
         mismatch: whether the values are wrong.
+        compiles: whether the Neuron compiler takes part, one of whose exit codes has a meaning.
         changes: hardware counters that moved meanwhile.
     """
 
@@ -96,6 +97,7 @@ class Outcome:
     finished: bool = False
     starting: bool = False
     mismatch: bool = False
+    compiles: bool = True
     changes: tuple[Change, ...] = ()
 
     @property
@@ -278,7 +280,7 @@ def _by_end(outcome: Outcome) -> tuple[Kind, str]:
         return Kind.KERNEL_REJECTED, f"{outcome.exception} from {outcome.raised_in}"
     if outcome.signal in _SENT:
         return Kind.COMPILER_ENVIRONMENT, f"{_end(outcome)}, sent from outside"
-    if outcome.returncode == _COMPILER_EXIT:
+    if outcome.compiles and outcome.returncode == _COMPILER_EXIT:
         return Kind.COMPILER_CRASH, _end(outcome)
     return Kind.CRASH, outcome.exception or _end(outcome)
 

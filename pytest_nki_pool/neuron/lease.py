@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 from pytest_nki_pool.neuron.devices import Core
 from pytest_nki_pool.neuron.errors import CoresBusyError, NeuronError
 from pytest_nki_pool.neuron.lockfiles import (
-    default_folder,
     exclusive,
     holds,
     read_record,
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__all__ = ["Lease", "adopt", "default_folder", "describe_cores", "free_cores", "lease"]
+__all__ = ["Lease", "adopt", "describe_cores", "free_cores", "lease"]
 
 _POLL = 0.1
 

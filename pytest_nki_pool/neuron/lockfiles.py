@@ -8,7 +8,6 @@ import os
 import stat
 import time
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_nki_pool.neuron.errors import CoresBusyError, NeuronError
@@ -21,6 +20,7 @@ except ImportError as missing:
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 #: Seconds that choosing cores may take the others at most; only a stopped process holds the folder longer.
 PATIENCE = 10.0
@@ -28,16 +28,6 @@ PATIENCE = 10.0
 _POLL = 0.02
 _EVERYBODY = 0o666
 _STICKY_FOR_EVERYBODY = 0o1777
-
-
-def default_folder() -> Path:
-    """The folder of locks that every test run of a host shares.
-
-    Not Python's temporary folder: TMPDIR often differs per user or per job, and runs that look into different folders
-    do not see each other's leases. Containers that share devices must share this folder; between those that do not,
-    only the driver's own reservation of cores decides.
-    """
-    return Path("/tmp/nki-pool-cores")  # noqa: S108 - made sticky, its files are opened without following links
 
 
 def prepare_folder(folder: Path) -> None:

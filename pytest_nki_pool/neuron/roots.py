@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+#: The folder of locks that every test run of a host shares.
+#:
+#: Not Python's temporary folder: TMPDIR often differs per user or per job, and runs that look into different folders
+#: do not see each other's leases. Containers that share devices must share this folder; between those that do not,
+#: only the driver's own reservation of cores decides.
+LOCKS = Path("/tmp/nki-pool-cores")  # noqa: S108 - made sticky, its files are opened without following links
+
+
 def is_character_device(path: Path) -> bool:
     """Whether a path is a device node as the driver makes it."""
     try:
@@ -42,6 +50,11 @@ class Roots:
     neuron_ls: Path = Path("/opt/aws/neuron/bin/neuron-ls")
     lnc_file: Path = Path("/opt/aws/neuron/logical_nc_config")
     is_node: Callable[[Path], bool] = is_character_device
+
+    @property
+    def locks(self) -> Path:
+        """The folder of locks that leases of these devices share; devices looked for elsewhere have one beside them."""
+        return LOCKS if self.dev == type(self)().dev else self.dev.parent / LOCKS.name
 
     @classmethod
     def at(cls, sysfs: Path | None = None, dev: Path | None = None, neuron_ls: Path | None = None) -> Roots:

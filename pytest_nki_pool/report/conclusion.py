@@ -29,6 +29,8 @@ def conclude(report: Report) -> Conclusion:
     statuses = [verdict.finding.status for verdict in report.verdicts.values()]
     gates = [CONSEQUENCES[status].gate for status in statuses]
     where = f"on {report.run.target} {', '.join(report.run.platforms)}"
+    if report.run.shard:
+        where += f", shard {report.run.shard['index']} of {report.run.shard['count']} alone"
     if "bad" in gates:
         return Conclusion("no", f"not conformant {where}: {gates.count('bad')} of {report.run.cases} cases")
     if report.damage:

@@ -48,12 +48,12 @@ def gather(session: PoolSession, scrubber: Scrubber, cases: int) -> Run:
         scrubber: takes out what must not leave the machine.
         cases: how many cases the run consists of.
     """
-    settings = session.settings
+    settings, shard = session.settings, session.shard
     return Run(
         started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         target=session.target[0],
-        platforms={name: GENERATIONS[name] for name in settings.platforms},
-        device=None,
+        platforms={name: GENERATIONS[name] for name in session.platforms},
+        device=session.launching.kind,
         versions=versions(),
         settings={
             name: {"values": scrubber.every(list(values)), "source": settings.sources[name]}
@@ -62,6 +62,8 @@ def gather(session: PoolSession, scrubber: Scrubber, cases: int) -> Run:
         kernels={spec.label: _kernel(session, spec, scrubber) for spec in session.kernels},
         not_run=scrubber.every(session.missing),
         cases=cases,
+        shard={"index": shard.index, "count": shard.count, "cases": session.cases_of_all_shards} if shard else None,
+        environment=session.launching.recorded,
     )
 
 

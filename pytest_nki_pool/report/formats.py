@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -21,9 +22,14 @@ RENDERERS: Mapping[str, str] = MappingProxyType(
         LINES: "pytest_nki_pool.report.lines:render",
         ".json": "pytest_nki_pool.report.document:render",
         ".md": "pytest_nki_pool.report.markdown:render",
+        ".html": "pytest_nki_pool.report.html:render",
         ".badge.json": "pytest_nki_pool.report.badge:render",
     }
 )
+
+
+#: Suffix -> the module that its format needs besides what is always installed; the extra "report" has all of them.
+_REQUIRES: Mapping[str, str] = MappingProxyType({".html": "jinja2"})
 
 
 class ReportError(ValueError):
@@ -42,12 +48,23 @@ def suffix_of(name: str) -> str:
     return max(fitting, key=len)
 
 
+def missing(name: str) -> str:
+    """What the format of a file lacks and how to get it; empty when it lacks nothing."""
+    module = _REQUIRES.get(suffix_of(name))
+    if module is None or find_spec(module):
+        return ""
+    return f"{name}: this format needs {module}; install it with: pip install 'pytest-nki-pool[report]'"
+
+
 def render(report: Report, path: Path) -> str:
     """The text of a report in the format of a path.
 
     Raises:
-        ReportError: no format has such a suffix, or this one does not take this report.
+        ReportError: no format has such a suffix, or this one lacks a module or does not take this report.
     """
+    lack = missing(path.name)
+    if lack:
+        raise ReportError(lack)
     module, _, function = RENDERERS[suffix_of(path.name)].partition(":")
     renderer: Callable[[Report], str] = getattr(import_module(module), function)
     return renderer(report)

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from pytest_nki_pool.verdict import Identity
 
 #: Settings that say what is written, or which part of a run this is; they change no verdict.
-_INDIFFERENT = frozenset({"report", "artifacts", "baseline", "resume", "shard"})
+_INDIFFERENT = frozenset(
+    {
+        *("report", "artifacts", "baseline", "resume", "shard", "durations"),
+        *("device", "device-wait", "sysfs-root", "dev-root", "neuron-ls"),
+    }
+)
 #: Settings that choose cases: whole runs that differ in them have verdicts on different cases.
 _CHOOSING = frozenset({"backend", "platform", "kernel", "check", "case"})
 

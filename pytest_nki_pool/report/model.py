@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 FORMAT = "nki-pool-report"
 #: Of the schema in ``schema.json``; a reader refuses any other.
-VERSION = 1
+VERSION = 2
+#: What in a verdict line is or holds numbers that JSON may not have.
+_NUMBERS = ("max_ulp", "share", "location", "evidence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Run:
         not_run: framework path or check -> why it does not run.
         cases: how many cases the run consists of.
         shard: {"index": from 1, "count": shards, "cases": of all shards together}; None for a whole run.
+        environment: variables that concern the Neuron SDK, as they were where kernels were launched on a device, with
+            their plain values; empty where none takes part.
     """
 
     started: str
@@ -44,6 +48,7 @@ class Run:
     not_run: Mapping[str, str]
     cases: int
     shard: Mapping[str, int] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The header line."""
@@ -78,7 +83,7 @@ class Record:
     def to_json(self) -> dict[str, Any]:
         """A verdict line; what is no finite number stands as text."""
         line = {"line": "verdict", **self.verdict.to_json(), "rerun": self.rerun}
-        for name in ("max_ulp", "share", "location"):
+        for name in _NUMBERS:
             line[name] = _to_text(line[name])
         return line
 
@@ -114,11 +119,31 @@ class Record:
         """
         if not isinstance(line, dict) or line.get("line") != "verdict":
             raise ReportError("it is no verdict")
-        numbers = {name: _from_text(_required(line, name)) for name in ("max_ulp", "share", "location")}
+        numbers = {name: _from_text(_required(line, name)) for name in _NUMBERS}
         try:
             return cls(Verdict.from_json({**line, **numbers}), _required(line, "rerun"))
         except (KeyError, TypeError, ValueError) as error:
             raise ReportError(f"it is no verdict: {type(error).__name__}: {error}") from error
+
+
+class Gallery:
+    """Lets a bounded number of records keep their evidence, so that a report of many failures stays readable."""
+
+    #: Failures of a run with a picture.
+    MOST = 50
+
+    def __init__(self) -> None:
+        self._kept = 0
+
+    def admit(self, record: Record) -> Record:
+        """The record, without its evidence when enough others have theirs."""
+        finding = record.verdict.finding
+        if finding.evidence is None:
+            return record
+        self._kept += 1
+        if self._kept <= self.MOST:
+            return record
+        return replace(record, verdict=replace(record.verdict, finding=replace(finding, evidence=None)))
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import pytest
 
 from pytest_nki_pool.report import github
 from pytest_nki_pool.report.facts import gather
-from pytest_nki_pool.report.formats import ReportError, write
+from pytest_nki_pool.report.formats import ReportError, missing, write
 from pytest_nki_pool.report.lines import LinesWriter
-from pytest_nki_pool.report.model import Record, Report
+from pytest_nki_pool.report.model import Gallery, Record, Report
 from pytest_nki_pool.report.scrub import Scrubber
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class Output:
         self._writer: LinesWriter | None = None
         self._run: Run | None = None
         self._records: list[Record] = []
+        self._gallery = Gallery()
 
     def open(self) -> None:
         """Make sure that every file can be written, before anything runs.
@@ -52,6 +53,9 @@ class Output:
             except OSError as error:
                 raise pytest.UsageError(f"{sources['artifacts']}: {in_words(error)}; name a folder") from error
         for path in self._settings.paths:
+            lack = missing(path.name)
+            if lack:
+                raise pytest.UsageError(f"{source}: {lack}")
             if path != evidence:
                 _check_writable(path, source)
         if evidence and self._writer is None:
@@ -127,6 +131,7 @@ class Output:
         return github.commands(self._records)
 
     def _take(self, record: Record) -> None:
+        record = self._gallery.admit(record)
         if self._writer:
             self._writer.write(record.to_json())
         self._records.append(record)

@@ -11,6 +11,7 @@ from pytest_nki_pool.report.compare import changes, is_bad
 from pytest_nki_pool.report.model import Record
 from pytest_nki_pool.report.output import Output, in_words
 from pytest_nki_pool.report.tally import Decision, Tally
+from pytest_nki_pool.session import only_lists
 from pytest_nki_pool.verdict import CONSEQUENCES, Status
 
 if TYPE_CHECKING:
@@ -44,18 +45,20 @@ class Recorder:
         Raises:
             pytest.UsageError: they cannot.
         """
-        if not _only_lists(config):
+        if not only_lists(config):
             self._output.open()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note what was collected, so that a case without a verdict is seen."""
         self._tally.collect(item.nodeid for item in session.items)
-        if not _only_lists(session.config):
+        if not only_lists(session.config):
             self._begin()
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:
         """Note what a worker collected; all collect the same."""
+        if self._session.shard:
+            self._session.cases_of_all_shards = node.workerinput["nki_pool_cases"].receive()
         self._tally.collect(ids)
         self._begin()
 
@@ -89,29 +92,38 @@ class Recorder:
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Settle the exit code: green means that something ran, and that every case has a good verdict."""
-        if not _only_lists(session.config):
+        if not only_lists(session.config):
             concerned = self._session.settings.asked or self._tally.concerned
             seen = {str(verdict.identity) for verdict in self._tally.verdicts}
             faults = self._session.faulty_expectations(seen) if concerned else []
             faults += self._finish(ended=exitstatus not in _ENDED_EARLY)
-            nothing_left = exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and self._session.earlier.records
+            # What a shard of a few cases does not execute, others may; of the whole, merging the reports tells.
+            is_part = self._session.cases_of_all_shards > 0
+            nothing_left = exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and (
+                is_part or self._session.earlier.records
+            )
             self._decision = self._tally.decide(
-                0 if nothing_left else int(exitstatus), concerned=concerned, faults=faults, excused=self._excused()
+                0 if nothing_left else int(exitstatus),
+                concerned=concerned and not is_part,
+                faults=faults,
+                excused=self._excused(),
             )
             session.exitstatus = self._decision.exit_code
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print a short table; one line when quiet, nothing when very quiet."""
         verdicts = self._tally.verdicts
-        if verdicts and not _only_lists(terminalreporter.config):
+        if verdicts and not only_lists(terminalreporter.config):
             if terminalreporter.verbosity >= 0:
                 self._print_table(terminalreporter, verdicts)
             elif terminalreporter.verbosity == -1:
                 terminalreporter.line(f"{terminal.title(verdicts)}: {terminal.summary(verdicts)}")
-        for line in () if _only_lists(terminalreporter.config) else self._against_baseline(verdicts):
+        for line in () if only_lists(terminalreporter.config) else self._against_baseline(verdicts):
             terminalreporter.line(line, red=line.startswith("regression"))
         for line in self._output.annotations:
             terminalreporter.line(line)
+        for note in self._session.close():
+            terminalreporter.line(f"nki-pool: {note}")
         if self._decision.reason:
             terminalreporter.line(f"nki-pool: {self._decision.reason}", red=True, bold=True)
 
@@ -163,9 +175,3 @@ class Recorder:
             reporter.line(f"not run: {name}: {reason}")
         for path in self._session.settings.report.paths:
             reporter.line(f"report: {path}")
-
-
-def _only_lists(config: pytest.Config) -> bool:
-    """Whether pytest was asked to list tests or fixtures instead of running anything."""
-    option = config.option
-    return bool(option.collectonly or option.showfixtures or option.show_fixtures_per_test)

@@ -23,12 +23,14 @@ class ReportSettings:
         artifacts: folder for the arrays of failures; None for none.
         baseline: report whose bad cases do not count; None for none.
         resume: report whose verdicts are taken over; None for none.
+        durations: report that says how long cases take; None for none.
     """
 
     paths: tuple[Path, ...] = ()
     artifacts: Path | None = None
     baseline: Path | None = None
     resume: Path | None = None
+    durations: Path | None = None
 
     @property
     def evidence(self) -> Path | None:
@@ -59,4 +61,4 @@ class ReportSettings:
         return cls(paths=tuple(Path(root, text) for text in values["report"]), **single)
 
 
-_SINGLE = ("artifacts", "baseline", "resume")
+_SINGLE = ("artifacts", "baseline", "resume", "durations")

@@ -110,11 +110,56 @@ def judge(got: NDArray[Any], expected: Expected) -> Judgement:
     fault = expected.refusal or _form_fault(got, expected)
     if fault:
         return Judgement(ok=False, reason=fault)
-    bits = f"u{expected.dtype.numpy.itemsize}"
-    different = np.flatnonzero(got.view(bits) != expected.exact.view(bits))
+    different = _different(got, expected)
     if different.size == 0:
         return Judgement(ok=True)
     return _judge_elements(got, expected, different)
+
+
+@dataclass(frozen=True, slots=True)
+class Deviations:
+    """How far each element of a result is off.
+
+    Attributes:
+        ulps: distance from the exact result in values of the output dtype, as in `Judgement.max_ulp`; same shape as it.
+        wrong: the elements that are not accepted; same shape.
+        allowed: largest distance that the accuracy class accepts there; 0 for the elements that are exact. Same shape.
+    """
+
+    ulps: NDArray[np.float64]
+    wrong: NDArray[np.bool_]
+    allowed: NDArray[np.float64]
+
+
+def deviations(got: NDArray[Any], expected: Expected) -> Deviations:
+    """Measure every element of a result that `judge` compared element by element.
+
+    Args:
+        got: what the kernel stored, of the shape and dtype that are expected.
+        expected: what `expect` gave for the kernel's input, no refusal.
+    """
+    different = _different(got, expected)
+    compared = _compare(got, expected, different)
+    ulps, allowed = np.zeros(expected.exact.shape), np.zeros(expected.exact.shape)
+    wrong = np.zeros(expected.exact.shape, np.bool_)
+    np.put(ulps, different, compared.steps)
+    np.put(wrong, different, ~compared.right)
+    np.put(allowed, different, _allowed_steps(compared.these))
+    return Deviations(ulps, wrong, allowed)
+
+
+def _different(got: NDArray[Any], expected: Expected) -> NDArray[np.intp]:
+    """The elements that have other bits than the exact result."""
+    bits = f"u{expected.dtype.numpy.itemsize}"
+    return np.flatnonzero(got.view(bits) != expected.exact.view(bits))
+
+
+def _allowed_steps(these: _Elements) -> NDArray[np.float64]:
+    """Number of values from the exact result to the farther end of what the accuracy class accepts; 0 for a NaN."""
+    dtype = these.expected.dtype
+    exact = dtype.ordinals(these.expected.exact.reshape(-1)[these.at])
+    steps = [np.abs(dtype.ordinals(dtype.quantise(end)) - exact) for end in these.allowed()]
+    return np.where(np.isnan(these.exact), 0.0, np.max(steps, axis=0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +192,28 @@ class _Elements:
         return np.fmin.reduce(lows), np.fmax.reduce(highs)
 
 
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """Some elements, which of them are right, by which exceptions, and how many values of the dtype they are off."""
+
+    these: _Elements
+    right: NDArray[np.bool_]
+    steps: NDArray[np.float64]
+    exceptions: tuple[str, ...]
+
+
 def _judge_elements(got: NDArray[Any], expected: Expected, different: NDArray[np.intp]) -> Judgement:
+    compared = _compare(got, expected, different)
+    summary = Judgement(
+        ok=bool(compared.right.all()),
+        max_ulp=float(compared.steps.max()),
+        share_of_bound=_share(compared.these, compared.steps),
+        exceptions=compared.exceptions,
+    )
+    return summary if summary.ok else _with_first_fault(summary, compared.these, compared.right)
+
+
+def _compare(got: NDArray[Any], expected: Expected, different: NDArray[np.intp]) -> _Compared:
     stored = got.reshape(-1)[different]
     exact = expected.exact.reshape(-1)[different]
     with np.errstate(invalid="ignore"):  # a signalling NaN is a NaN like any other
@@ -170,13 +236,7 @@ def _judge_elements(got: NDArray[Any], expected: Expected, different: NDArray[np
     steps = np.abs(expected.dtype.ordinals(stored) - expected.dtype.ordinals(exact)).astype(np.float64)
     steps[is_nan | np.isnan(these.exact)] = np.inf
     steps[right & (~np.isfinite(these.got) | ~by_class)] = 0.0
-    summary = Judgement(
-        ok=bool(right.all()),
-        max_ulp=float(steps.max()),
-        share_of_bound=_share(these, steps),
-        exceptions=tuple(dict.fromkeys(used)),
-    )
-    return summary if summary.ok else _with_first_fault(summary, these, right)
+    return _Compared(these, right, steps, tuple(dict.fromkeys(used)))
 
 
 def _share(these: _Elements, steps: NDArray[np.float64]) -> float:

@@ -23,8 +23,11 @@ class Device:
         target: "device", "simulator" or "emulator".
         platform: the chip.
         generation: its NeuronCore generation.
+        cores: the leased NeuronCores, by the numbers that the machine's runtime gives them; empty where the target is
+            no device.
     """
 
     target: str
     platform: str
     generation: str
+    cores: tuple[int, ...] = ()

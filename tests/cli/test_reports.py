@@ -82,7 +82,7 @@ def test_render_writes_every_path(written, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("path", "damage", "message"),
     [
-        ("a.html", "", "a.html: a report is written in the format of its suffix"),
+        ("a.pdf", "", "a.pdf: a report is written in the format of its suffix"),
         ("nowhere/a.md", "", "nowhere/a.md cannot be written: No such file or directory"),
         ("a.badge.json", "cut", "is incomplete"),
     ],

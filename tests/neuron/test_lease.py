@@ -14,9 +14,10 @@ import pytest
 
 from pytest_nki_pool.neuron.devices import Core
 from pytest_nki_pool.neuron.errors import CoresBusyError, NeuronError
-from pytest_nki_pool.neuron.lease import adopt, default_folder, describe_cores, free_cores, lease
+from pytest_nki_pool.neuron.lease import adopt, describe_cores, free_cores, lease
 from pytest_nki_pool.neuron.lockfiles import exclusive, try_lock, unlock
 from pytest_nki_pool.neuron.quarantine import lift, quarantine, quarantined
+from pytest_nki_pool.neuron.roots import Roots
 
 
 def test_each_lease_is_another_core_until_none_is_left(two_cores, folder):
@@ -136,11 +137,11 @@ def test_folder_and_files_are_for_every_user_of_the_host(two_cores, folder):
 
 
 def test_the_default_folder_does_not_follow_a_users_own_temporary_folder(monkeypatch, tmp_path):
-    before = default_folder()
+    before = Roots().locks
     monkeypatch.setenv("TMPDIR", str(tmp_path))
 
-    assert default_folder() == before
-    assert default_folder().is_absolute()
+    assert Roots().locks == before
+    assert Roots().locks.is_absolute()
 
 
 @pytest.mark.parametrize("make", ["file", "link"])

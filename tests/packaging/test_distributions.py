@@ -13,7 +13,11 @@ FOLDERS = {
 
 
 #: Files of the package that are no modules.
-DATA = {"pytest_nki_pool/py.typed", "pytest_nki_pool/report/schema.json"}
+DATA = {
+    "pytest_nki_pool/py.typed",
+    "pytest_nki_pool/report/schema.json",
+    *(f"pytest_nki_pool/report/page/page.{suffix}" for suffix in ("css", "html", "js")),
+}
 
 
 def python_files(root):

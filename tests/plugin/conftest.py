@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ml_dtypes  # noqa: F401  # pytester forgets what a run in this process imported, and NumPy bears only one import
+import neuron_host
 import pytest
+import sdk
 
 from pytest_nki_pool.options import OPTION_GROUPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 _RIGHT = """
 import neuronxcc.nki as nki
@@ -83,3 +89,69 @@ def run_here(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
         return pytester.runpytest_inprocess("-p", "no:cacheprovider", *args)
 
     return runner
+
+
+class Runner:
+    """A Neuron machine with an SDK, on which pytest runs as a user does.
+
+    Attributes:
+        host: the machine.
+        flags: those by which the plugin finds it.
+        environ: of a process that sees the SDK.
+    """
+
+    def __init__(self, base: Path, instance_type: str, sdk_version: str, **tree: object) -> None:
+        self.host = neuron_host.build(base / "machine", instance_type, **tree)
+        tool = neuron_host.install(base / "bin", instance_type, devices=tree.get("nodes"))
+        self.flags = (
+            f"--nki-sysfs-root={self.host.sysfs}",
+            f"--nki-dev-root={self.host.dev}",
+            f"--nki-neuron-ls={tool}",
+        )
+        self.log = base / "launches"
+        self.environ = sdk.environment(sdk.site(base / "site", sdk_version), FAKE_NEURON_LOG=str(self.log))
+        self._folder = base
+
+    @property
+    def report(self) -> Path:
+        """What ``--nki-report=report.jsonl`` writes."""
+        return self._folder / "report.jsonl"
+
+    @property
+    def locks(self) -> Path:
+        """The folder of locks."""
+        return self.host.dev.parent / "nki-pool-cores"
+
+    def start(self, *args: str, **environ: str) -> subprocess.Popen[str]:
+        """Start pytest in the folder of the machine."""
+        _skip_without(args)
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *self.flags, *args]
+        kept = {name: text for name, text in self.environ.items() if not name.startswith("PYTEST_")}
+        return subprocess.Popen(
+            command,
+            cwd=self._folder,
+            env=kept | {"OMP_NUM_THREADS": "1"} | environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *args: str, **environ: str) -> tuple[int, str]:
+        """Run pytest; its exit code and what it printed."""
+        process = self.start(*args, **environ)
+        output, _ = process.communicate(timeout=300)
+        return process.returncode, output
+
+    def launches(self) -> list[dict[str, Any]]:
+        """What each launch wrote down: process, cores and time."""
+        return [json.loads(line) for line in self.log.read_text().splitlines()] if self.log.exists() else []
+
+
+@pytest.fixture
+def neuron(tmp_path: Path) -> Callable[..., Runner]:
+    """Makes a machine of an instance type, with the SDK 2.29 unless another is named."""
+
+    def neuron(instance_type: str, sdk_version: str = "2.29", **tree: object) -> Runner:
+        return Runner(tmp_path, instance_type, sdk_version, **tree)
+
+    return neuron

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_nki_pool.report import markdown
 from pytest_nki_pool.report.conclusion import conclude
-from pytest_nki_pool.report.formats import RENDERERS, ReportError, render, suffix_of, write
+from pytest_nki_pool.report.formats import RENDERERS, ReportError, missing, render, suffix_of, write
 from pytest_nki_pool.report.model import Report
 from pytest_nki_pool.verdict import Status
 
@@ -33,6 +33,8 @@ def test_another_suffix_is_refused_with_the_choice(name):
 @pytest.mark.parametrize("suffix", RENDERERS)
 def test_a_report_is_written_whole_or_not_at_all(report, tmp_path, suffix):
     path = tmp_path / f"r{suffix}"
+    if missing(path.name):
+        pytest.skip(missing(path.name))
     path.write_text("before")
 
     write(report(PASS, FAIL), path)

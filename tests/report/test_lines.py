@@ -73,7 +73,7 @@ def test_a_file_cut_anywhere_is_read_up_to_its_last_whole_line(report, tmp_path)
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda lines: [lines[0].replace(b'"version":1', b'"version":2'), *lines[1:]], "version is 2"),
+        (lambda lines: [lines[0].replace(b'"version":2', b'"version":1'), *lines[1:]], "version is 1"),
         (lambda lines: lines[1:], "header"),
         (lambda lines: [lines[0], lines[2], lines[3]], "closing line does not fit"),
         (lambda lines: [*lines[:2], lines[2].replace(b'"FAIL"', b'"PASS"'), lines[3]], "closing line does not fit"),

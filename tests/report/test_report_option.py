@@ -66,7 +66,7 @@ def test_workers_report_what_one_process_reports(suite, pytester, wrong_run):
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("r.html", "*r.html: a report is written in the format of its suffix; choose .jsonl, *"),
+        ("r.pdf", "*r.pdf: a report is written in the format of its suffix; choose .jsonl, *"),
         ("r", "*r: a report is written in the format of its suffix; choose .jsonl, *"),
         ("nowhere/r.jsonl", "*--nki-report: *nowhere/r.jsonl cannot be written: No such file or directory*"),
         ("nowhere/r.md", "*--nki-report: *nowhere/r.md cannot be written: No such file or directory*"),

@@ -33,7 +33,7 @@ class Span:
     step: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)  # as `Span`
 class DynamicSlice:
     """`nl.ds(start, size)`: `size` indices from `start`; the start may be a loop variable, the size is static."""
 
@@ -306,18 +306,17 @@ def basic_selection(
         entries[at[0] : at[0] + 1] = gap
     else:
         entries += gap
-    selection = [
-        _entry(entry, size, dim, name, negative=negative)
-        for dim, (entry, size) in enumerate(zip(entries, shape, strict=True))
-    ]
+    selection = tuple([_entry(entry, shape[dim], dim, name, negative=negative) for dim, entry in enumerate(entries)])
     # Bounds come last: what is out of bounds and nothing else, a mask may make legal.
-    for dim, (selected, size) in enumerate(zip(selection, shape, strict=True)):
-        low = high = selected if isinstance(selected, int) else selected.start
+    for dim, selected in enumerate(selection):
         if isinstance(selected, Span):
-            high += (selected.count - 1) * selected.step
-        if low < 0 or high >= size:
-            raise out_of_bounds(name, dim, low, high, size, span=isinstance(selected, Span))
-    return tuple(selection)
+            low = selected.start
+            high = low + (selected.count - 1) * selected.step
+        else:
+            low = high = selected
+        if low < 0 or high >= shape[dim]:
+            raise out_of_bounds(name, dim, low, high, shape[dim], span=isinstance(selected, Span))
+    return selection
 
 
 def _entry(entry: object, size: int, dim: int, name: str, *, negative: bool) -> int | Span:

@@ -247,23 +247,29 @@ def subscript(access: AccessPattern, key: Sequence[Index]) -> AccessPattern:
         NKIError: an expression leaves its dimension, or the expressions do not broadcast.
     """
     name = access.storage.name
-    rank = max(len(index.axes) for index in key)
+    rank = max([len(index.axes) for index in key])
     offset = access.offset
     counts = [1] * rank
     strides = [0] * rank
     for dim, (index, size, stride) in enumerate(zip(key, access.shape, access.strides, strict=True)):
-        low, high = index.bounds()
+        low = high = index.offset
+        offset += low * stride
+        axis = rank - len(index.axes)
+        for coefficient, count in index.axes:
+            if count > 1:
+                if counts[axis] not in (1, count):
+                    raise NKIError(
+                        f"tensor `{name}`: index expressions of shapes {[list(i.shape) for i in key]} do not "
+                        "broadcast; axes have equal counts or 1"
+                    )
+                counts[axis] = count
+                if coefficient > 0:
+                    high += coefficient * (count - 1)
+                    strides[axis] += coefficient * stride
+                elif coefficient < 0:
+                    low += coefficient * (count - 1)
+                    strides[axis] += coefficient * stride
+            axis += 1
         if low < 0 or high >= size:
             raise out_of_bounds(name, dim, low, high, size)
-        offset += index.offset * stride
-        for axis, (coefficient, count) in enumerate(index.axes, rank - len(index.axes)):
-            if count == 1:
-                continue
-            if counts[axis] not in (1, count):
-                raise NKIError(
-                    f"tensor `{name}`: index expressions of shapes {[list(i.shape) for i in key]} do not broadcast; "
-                    "axes have equal counts or 1"
-                )
-            counts[axis] = count
-            strides[axis] += coefficient * stride
     return AccessPattern(access.storage, offset, tuple(counts), tuple(strides))

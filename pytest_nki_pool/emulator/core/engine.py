@@ -15,14 +15,14 @@ import numpy as np
 from pytest_nki_pool.emulator.core.access import AccessPattern
 from pytest_nki_pool.emulator.core.alu import BINARY
 from pytest_nki_pool.emulator.core.cost import counts_only
-from pytest_nki_pool.emulator.core.dtypes import BFLOAT16, FLOAT32, as_float32, round_into, widen_into
+from pytest_nki_pool.emulator.core.dtypes import BFLOAT16, FLOAT32, as_float32, round_into, widen_scaled
 from pytest_nki_pool.emulator.core.errors import NKIError
 from pytest_nki_pool.emulator.core.memory import Buffer
 from pytest_nki_pool.emulator.core.rules import CHIP, DMA, check_buffer, check_compute, check_partitions
 from pytest_nki_pool.emulator.core.traffic import begin_write, read, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from typing import TypeAlias
 
     from pytest_nki_pool.emulator.core.dtypes import Array
@@ -34,6 +34,12 @@ REDUCTIONS = frozenset({"add", "subtract", "multiply", "maximum", "minimum"})
 
 #: Elements that are computed at a time: their fp32 values stay in the CPU's cache, and no operation holds a full copy.
 _BLOCK = 1 << 17
+
+#: Reductions that a positive factor on all values passes through.
+_SCALABLE = REDUCTIONS - {"multiply"}
+
+#: Fewer elements are not worth any preparation.
+_SMALL = 4096
 
 #: With fewer kept elements, one reduction call beats one call per slice.
 _FEW_KEPT = 2048
@@ -97,7 +103,8 @@ def copy(dst: AccessPattern, src: AccessPattern, *, api: str = "tensor_copy") ->
     Raises:
         NKIError: an operand is not on chip or not addressable, or partitions or free sizes differ.
     """
-    _check_operands(api, dst=dst, src=src)
+    _check_operand(dst, "dst", api)
+    _check_operand(src, "src", api)
     if dst.shape[0] != src.shape[0] or dst.size != src.size:
         raise NKIError(
             f"{api}: 'dst' {list(dst.shape)} of {dst.storage.describe()} and 'src' {list(src.shape)} of "
@@ -169,7 +176,7 @@ def memset(dst: AccessPattern, value: float, *, api: str = "memset") -> None:
     Raises:
         NKIError: the destination is not on chip or not addressable.
     """
-    _check_operands(api, dst=dst)
+    _check_operand(dst, "dst", api)
     fill(dst, value)
 
 
@@ -211,7 +218,8 @@ def reduce(
     Raises:
         NKIError: an operand or a shape that the engine does not take.
     """
-    _check_operands(api, dst=dst, data=src)
+    _check_operand(dst, "dst", api)
+    _check_operand(src, "data", api)
     if 0 in axes:
         raise NKIError(
             f"{api}: axis 0 is the partition dimension of {src.storage.describe()}; only free axes can be reduced"
@@ -221,11 +229,11 @@ def reduce(
             f"{api}: 'dst' {list(dst.shape)} of {dst.storage.describe()} does not hold what is left of 'data' "
             f"{list(src.shape)} without axes {list(axes)}"
         )
-    rows_of = _rows_to_reduce(src, axes)
+    reduced = _reducer(src, op, axes)
     defined = src.defined()
     target = write(dst)
     for rows in _blocks(src, aliased=dst.storage is src.storage):
-        values = accumulate(rows_of(rows), BINARY[op], axes).reshape(-1, *dst.shape[1:])
+        values = reduced(rows).reshape(-1, *dst.shape[1:])
         if divisor is not None:
             np.divide(values, np.float32(divisor), out=values)
         round_into(target[rows], np.negative(values, out=values) if negate else values)
@@ -234,13 +242,19 @@ def reduce(
     dst.mark(defined)
 
 
-def accumulate(values: Array, op: np.ufunc, axes: Sequence[int]) -> Array:
+def accumulate(values: Array, op: np.ufunc, axes: Sequence[int], *, overwrite: bool = False) -> Array:
     """Reduce axes of values in fp32 one after the other, the one with the largest stride first.
 
     The accumulator starts from the first element, so -0 survives.
 
+    Args:
+        values: values of any dtype.
+        op: operation.
+        axes: axes of `values`.
+        overwrite: whether the accumulator may take the place of the values, which are fp32.
+
     Returns:
-        A new fp32 array in which reduced axes have size 1.
+        A fp32 array in which reduced axes have size 1, a new one unless the values may be overwritten.
     """
     source = values
     for axis in sorted(axes, key=lambda a: -abs(source.strides[a])):
@@ -255,48 +269,56 @@ def accumulate(values: Array, op: np.ufunc, axes: Sequence[int]) -> Array:
                 values = op.reduce(values, axis=axis, dtype=FLOAT32, keepdims=True)
             continue
         slices = values.transpose(axis, *range(axis), *range(axis + 1, len(shape)))
-        total = op(slices[0], slices[1], dtype=FLOAT32)
+        total = op(slices[0], slices[1], out=slices[0] if overwrite and values is source else None, dtype=FLOAT32)
         for i in range(2, count):
             op(total, slices[i], out=total, dtype=FLOAT32)
         values = total.reshape(*shape[:axis], 1, *shape[axis + 1 :])
     return values.astype(FLOAT32) if values is source else values
 
 
-def _rows_to_reduce(access: AccessPattern, axes: Sequence[int]) -> Callable[[slice], Array]:
-    """Read an on-chip operand as what `accumulate` takes, some partitions at a time.
+def _reducer(access: AccessPattern, op: str, axes: Sequence[int]) -> Callable[[slice], Array]:
+    """Reduce an on-chip operand some partitions at a time, see `accumulate`.
 
     NumPy widens bf16 on the fly, unless every second element is to be added to the one beside it. Other dtypes are
-    widened before: converting the whole rows and looking through the pattern afterwards is several times faster than
-    converting through the pattern, unless the pattern leaves most of the row out.
+    widened before, to a place where what is added lies apart: whole contiguous slices add up several times faster.
     """
     view = read(access)
-    if view.dtype == BFLOAT16 and any(access.strides[axis] > 1 and access.shape[axis] > 1 for axis in axes):
-        return lambda rows: view[rows]
-    storage = access.storage
-    row = storage.row
-    if view.dtype == FLOAT32 or access.size * 2 < row * access.shape[0] or len(access.shape) <= len(storage.shape):
-        return lambda rows: as_float32(view[rows])
-    first, inside = divmod(access.offset, row)
-    matrix = AccessPattern(storage, first * row, (access.shape[0], row), (row, 1)).view()
-    strides = tuple(stride * FLOAT32.itemsize for stride in access.strides)
+    function = BINARY[op]
+    strides = access.strides
+    if view.dtype == FLOAT32 or (
+        view.dtype == BFLOAT16 and any(strides[axis] > 1 and access.shape[axis] > 1 for axis in axes)
+    ):
+        return lambda rows: accumulate(view[rows], function, axes)
+    if access.size < _SMALL:
+        return lambda rows: accumulate(as_float32(view[rows]), function, axes)
+    layout = sorted(range(len(strides)), key=lambda d: -abs(strides[d]))
+    first = next(d for d in layout if d in axes)
+    if first != layout[-1]:
+        layout.remove(first)
+        layout.insert(0, first)
     scratch: list[Array] = []  # one for all blocks: the first is the largest, and fresh memory is slow to touch
 
     def widened(rows: slice) -> Array:
-        values = matrix[rows]
+        values = view[rows].transpose(layout)
         if not scratch:
-            scratch.append(np.empty(values.shape, FLOAT32))
-        block = scratch[0][: len(values)]
-        widen_into(block, values)
-        return np.ndarray((len(block), *access.shape[1:]), FLOAT32, block, inside * FLOAT32.itemsize, strides)
+            scratch.append(np.empty(values.size, FLOAT32))
+        block = scratch[0][: values.size].reshape(values.shape)
+        factor = widen_scaled(block, values)
+        if op not in _SCALABLE:
+            np.multiply(block, factor, out=block)
+        total = accumulate(block.transpose(np.argsort(layout)), function, axes, overwrite=True)
+        return np.multiply(total, factor, out=total) if op in _SCALABLE else total
 
     return widened
 
 
-def _blocks(access: AccessPattern, *, aliased: bool) -> Iterator[slice]:
+def _blocks(access: AccessPattern, *, aliased: bool) -> list[slice]:
     """Cut the first dimension into blocks; one block when source and destination may overlap."""
-    count = access.shape[0]
-    step = count if aliased else max(1, _BLOCK * count // access.size)
-    return (slice(start, min(start + step, count)) for start in range(0, count, step))
+    count, size = access.shape[0], access.size
+    if aliased or size <= _BLOCK:
+        return [slice(0, count)]
+    step = max(1, _BLOCK * count // size)
+    return [slice(start, min(start + step, count)) for start in range(0, count, step)]
 
 
 def elementwise(dst: AccessPattern, op: str, a: Operand, b: Operand, *, api: str = "tensor_tensor") -> None:
@@ -326,7 +348,7 @@ def chain(
     Raises:
         NKIError: an operand is not on chip or not addressable, or does not broadcast.
     """
-    _check_operands(api, dst=dst)
+    _check_operand(dst, "dst", api)
     operands = [data, *(operand for _, operand, _ in steps)]
     readers = [_reader(operand, dst, "data" if i == 0 else "operand", api) for i, operand in enumerate(operands)]
     defined: bool | Array = True
@@ -351,7 +373,7 @@ def _reader(operand: Operand, dst: AccessPattern, role: str, api: str) -> Callab
     if not isinstance(operand, AccessPattern):
         scalar = np.float32(operand)
         return lambda _: scalar
-    _check_operands(api, **{role: operand})
+    _check_operand(operand, role, api)
     if operand.shape != dst.shape and operand.broadcast_to(dst.shape) is None:
         raise NKIError(
             f"{api}: {role} {list(operand.shape)} of {operand.storage.describe()} does not broadcast to "
@@ -377,7 +399,6 @@ def _both(a: bool | Array, b: bool | Array) -> bool | Array:
     return False if a is False or b is False else np.logical_and(a, b)
 
 
-def _check_operands(api: str, **operands: AccessPattern) -> None:
-    for role, access in operands.items():
-        check_buffer(access, role, api, CHIP)
-        check_compute(access, role, api)
+def _check_operand(access: AccessPattern, role: str, api: str) -> None:
+    check_buffer(access, role, api, CHIP)
+    check_compute(access, role, api)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from enum import Enum
-from functools import partial
 from math import prod
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
@@ -17,10 +16,13 @@ from pytest_nki_pool.emulator.core.dtypes import FLOAT32, name_of
 from pytest_nki_pool.emulator.core.errors import NKIError, kernel_line, location_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from pytest_nki_pool.emulator.core.dtypes import Array, DType
     from pytest_nki_pool.emulator.core.launch import Launch
+
+    #: Name, shape, dtype, buffer and line of an allocation.
+    _Allocation = tuple[str, tuple[int, ...], DType, "Buffer", "tuple[str, int] | None"]
 
 
 class Buffer(str, Enum):
@@ -63,17 +65,17 @@ class Ledger:
         self._capacity = capacity
         self._units = units
         self.peak = dict.fromkeys(capacity, 0)
-        self._live: dict[int, tuple[Buffer, int, Callable[[], str]]] = {}
+        self._live: dict[int, tuple[Buffer, int, _Allocation]] = {}
         self.used = dict.fromkeys(capacity, 0)
 
-    def charge(self, serial: int, buffer: Buffer, row_bytes: int, describe: Callable[[], str]) -> None:
+    def charge(self, serial: int, buffer: Buffer, row_bytes: int, what: _Allocation) -> None:
         """Charge an allocation.
 
         Args:
             serial: number of the allocation.
             buffer: SBUF or PSUM.
             row_bytes: bytes in each of its partitions.
-            describe: says what is allocated, when asked.
+            what: what is allocated.
 
         Raises:
             NKIError: it does not fit beside the live ones, which the message names.
@@ -81,19 +83,21 @@ class Ledger:
         unit = self._units.get(buffer, 1)
         row_bytes = -(-row_bytes // unit) * unit
         capacity = self._capacity[buffer]
-        free = capacity - self.used[buffer]
-        if row_bytes > free:
-            held = sorted(((size, what) for where, size, what in self._live.values() if where is buffer), key=_size)
-            names = ", ".join(f"{what()}: {size} B" for size, what in held[:-9:-1])
+        used = self.used[buffer] + row_bytes
+        if used > capacity:
+            free = capacity - self.used[buffer]
+            held = sorted(((size, other) for where, size, other in self._live.values() if where is buffer), key=_size)
+            names = ", ".join(f"{_description(*other)}: {size} B" for size, other in held[:-9:-1])
             raise NKIError(
-                f"out of {buffer}: {describe()} needs {row_bytes} bytes per partition, {free} of {capacity} are free"
+                f"out of {buffer}: {_description(*what)} needs {row_bytes} bytes per partition, {free} of {capacity} "
+                "are free"
                 + (f" in banks of {unit}" if unit > 1 else "")
                 + (f"; held by {names}{' …' if len(held) > 8 else ''}" if held else "")
                 + "; use smaller tiles or let go of some"
             )
-        self.used[buffer] += row_bytes
-        self.peak[buffer] = max(self.peak[buffer], self.used[buffer])
-        self._live[serial] = (buffer, row_bytes, describe)
+        self.used[buffer] = used
+        self.peak[buffer] = max(self.peak[buffer], used)
+        self._live[serial] = buffer, row_bytes, what
 
     def release(self, serial: int) -> None:
         """Give an allocation back."""
@@ -171,8 +175,8 @@ class Storage:
         self.written = self.read = self.read_only = False
         self.line = None if parameter else kernel_line()
         if self.on_chip:
-            describe = partial(_description, self.name, shape, dtype, buffer, self.line)
-            launch.ledger.charge(self.serial, buffer, self.row * dtype.itemsize, describe)
+            what = self.name, shape, dtype, buffer, self.line
+            launch.ledger.charge(self.serial, buffer, self.row * dtype.itemsize, what)
             self._charged = True
         self.defined: bool | Array = array is not None
         self.adopt(np.empty(shape, self._stored()) if array is None else array)

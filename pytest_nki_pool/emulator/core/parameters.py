@@ -12,6 +12,8 @@ from pytest_nki_pool.emulator.core.errors import NKIError
 from pytest_nki_pool.emulator.core.memory import Buffer, Storage, check_shape
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pytest_nki_pool.emulator.core.dtypes import Array
     from pytest_nki_pool.emulator.core.launch import Call, Launch
 
@@ -125,18 +127,18 @@ class Parameters:
         if access is None:
             raise NKIError(f"a kernel returns tensors, got {type(item).__name__}", "", where)
         storage = access.storage
-        allowed = ", ".join(sorted(str(buffer) for buffer in self._dialect.output_buffers))
+        allowed = self._dialect.output_buffers
         if storage.parameter in ("input", "either") or storage.launch is not self._launch:
             raise NKIError(
                 f"returned {storage.describe()} was not created by this launch; "
-                f"create the output inside the kernel with buffer {allowed}",
+                f"create the output inside the kernel with buffer {_listed(allowed)}",
                 "",
                 where,
             )
-        if storage.parameter is None and storage.buffer not in self._dialect.output_buffers:
+        if storage.parameter is None and storage.buffer not in allowed:
             raise NKIError(
-                f"returned {storage.describe()} does not live in {allowed}; store it to a tensor that does, and return "
-                "that",
+                f"returned {storage.describe()} does not live in {_listed(allowed)}; store it to a tensor that does, "
+                "and return that",
                 "",
                 where,
             )
@@ -201,3 +203,7 @@ class Parameters:
             return view.astype(access.storage.dtype)
         own = access.storage.parameter is None and view is access.storage.array
         return view if own and not any(view is result for result in earlier) else view.copy()
+
+
+def _listed(buffers: Iterable[Buffer]) -> str:
+    return ", ".join(sorted(map(str, buffers)))

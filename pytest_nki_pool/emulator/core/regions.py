@@ -30,12 +30,19 @@ _PAST: Mapping[str, str] = MappingProxyType({"reads": "read", "writes": "wrote",
 
 
 class LoopRegions:
-    """Accesses of one running loop, per tensor that is older than the current iteration."""
+    """Accesses of one running loop, per tensor that is older than the current iteration.
 
-    __slots__ = ("_first_serial", "_iteration", "_iteration_serial", "_known", "name")
+    Args:
+        name: what the kernel calls the loop.
+        serial: number of the newest tensor before the loop.
+        iterations: how often it iterates; a single iteration meets no other one.
+    """
 
-    def __init__(self, name: str, serial: int) -> None:
+    __slots__ = ("_first_serial", "_iteration", "_iteration_serial", "_known", "_several", "name")
+
+    def __init__(self, name: str, serial: int, iterations: int) -> None:
         self.name = name
+        self._several = iterations > 1
         self._first_serial = self._iteration_serial = serial
         self._iteration = -1
         self._known: dict[str, dict[int, list[_Pattern]]] = {kind: {} for kind in _CONFLICTS}
@@ -51,7 +58,7 @@ class LoopRegions:
         Raises:
             NKIError: another iteration wrote what is accessed, or accessed what is written.
         """
-        if access.storage.serial <= self._iteration_serial:
+        if self._several and access.storage.serial <= self._iteration_serial:
             self._record(access, "writes" if write else "reads")
 
     def record_sum(self, access: AccessPattern) -> None:
@@ -60,7 +67,7 @@ class LoopRegions:
         Raises:
             NKIError: another iteration read or wrote it otherwise.
         """
-        if access.storage.serial <= self._iteration_serial:
+        if self._several and access.storage.serial <= self._iteration_serial:
             self._record(access, "sums")
 
     def _record(self, access: AccessPattern, kind: str) -> None:

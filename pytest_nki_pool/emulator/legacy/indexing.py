@@ -26,17 +26,18 @@ def resolve_subscript(access: AccessPattern, key: object) -> AccessPattern:
     entries = key if isinstance(key, tuple) else (key,)
     if any(isinstance(entry, Index) and entry.axes for entry in entries):
         return _advanced(access, entries)
-    selection = basic_selection([_value(entry) for entry in entries], access.shape, access.storage.name, negative=False)
-    if access.storage.on_chip and isinstance(selection[0], int):
+    storage = access.storage
+    selection = basic_selection([_value(entry) for entry in entries], access.shape, storage.name, negative=False)
+    if not storage.on_chip:
+        return access.take(selection)
+    if isinstance(selection[0], int):
         raise NKIError(
-            f"{access.storage.describe()}: an integer index drops the partition dimension; "
+            f"{storage.describe()}: an integer index drops the partition dimension; "
             f"keep it with a slice such as {selection[0]}:{selection[0] + 1}",
             "err_leading_dimension_of_tensor_must_be_partition",
         )
     taken = access.take(selection)
-    if access.storage.on_chip and len(taken.shape) == 1:
-        return taken.insert(1)
-    return taken
+    return taken.insert(1) if len(taken.shape) == 1 else taken
 
 
 def resolve_block(access: AccessPattern, key: tuple[object, ...]) -> AccessPattern:

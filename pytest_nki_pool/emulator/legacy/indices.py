@@ -61,14 +61,23 @@ class _MGrid:
 
     def __getitem__(self, key: object) -> Grid:
         slices = key if isinstance(key, tuple) else (key,)
-        lines = []
-        for entry in slices:
-            if not isinstance(entry, slice) or entry.stop is None or entry.step is not None:
-                raise NKIError(f"nl.mgrid takes slices start:stop, got {entry!r}")
-            start = 0 if entry.start is None else static_integer(entry.start, "nl.mgrid")
-            lines.append(affine.arange(start, static_integer(entry.stop, "nl.mgrid")))
+        lines = [_line(entry) for entry in slices]
         flat = [(0, line.axes[0][1]) for line in lines]
-        return Grid(tuple(Index(n.offset, (*flat[:at], *n.axes, *flat[at + 1 :])) for at, n in enumerate(lines)))
+        indices = []
+        for at, line in enumerate(lines):
+            axes = flat.copy()
+            axes[at] = line.axes[0]
+            indices.append(Index(line.offset, tuple(axes)))
+        return Grid(tuple(indices))
+
+
+def _line(entry: object) -> Index:
+    if not isinstance(entry, slice) or entry.stop is None or entry.step is not None:
+        raise NKIError(f"nl.mgrid takes slices start:stop, got {entry!r}")
+    start, stop = entry.start, entry.stop
+    if type(start) is not int:
+        start = 0 if start is None else static_integer(start, "nl.mgrid")
+    return affine.arange(start, stop if type(stop) is int else static_integer(stop, "nl.mgrid"))
 
 
 mgrid = _MGrid()

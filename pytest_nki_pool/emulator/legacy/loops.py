@@ -37,7 +37,7 @@ def affine_range(*bounds: int, **_hints: object) -> Iterator[Index]:
         return
     if launch.machine.loop_order == "reversed":
         values = values[::-1]
-    regions = LoopRegions(f"affine_range{tuple(bounds)}", launch.serial)
+    regions = LoopRegions(f"affine_range{tuple(bounds)}", launch.serial, len(values))
     launch.loops.append(regions)
     try:
         for value in values:
@@ -74,7 +74,7 @@ def static_range(*bounds: int) -> range:
 def _static(bounds: tuple[int, ...], api: str) -> range:
     if not 1 <= len(bounds) <= 3:
         raise NKIError(f"{api} takes (stop), (start, stop) or (start, stop, step), got {len(bounds)} arguments")
-    values = [static_integer(bound, api) for bound in bounds]
+    values = [bound if type(bound) is int else static_integer(bound, api) for bound in bounds]
     if len(values) == 3 and values[2] == 0:
         raise NKIError(f"{api}: the step is not 0")
     return range(*values)

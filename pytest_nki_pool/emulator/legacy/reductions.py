@@ -144,13 +144,14 @@ def free_axes(axis: int | Sequence[int], data: Tile, api: str) -> tuple[int, ...
     rank = data.ndim
     given = axis if isinstance(axis, (list, tuple)) else (axis,)
     try:
-        axes = tuple(a + rank if a < 0 else a for a in map(operator.index, given))
+        axes = tuple([a + rank if a < 0 else a for a in map(operator.index, given)])
     except TypeError:
         raise NKIError(f"{api}: axis is an integer or a list of integers, got {axis!r}") from None
-    if not axes or any(not 0 <= a < rank for a in axes):
+    ascending = sorted(set(axes))
+    if not axes or ascending[0] < 0 or ascending[-1] >= rank:
         raise NKIError(f"{api}: axis {axis!r} is not among the {rank} dimensions of {data!r}")
-    if 0 in axes:
+    if ascending[0] == 0:
         raise NKIError(f"{api}: axis 0 is the partition dimension of {data!r}; only free axes can be reduced")
-    if list(axes) != sorted(set(axes)):
+    if list(axes) != ascending:
         raise NKIError(f"{api}: axes are distinct and ascending, got {axis!r}")
     return axes

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import dis
 import functools
+import operator
 from types import CellType, CodeType, FunctionType, MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -102,16 +103,62 @@ def as_traced(function: Callable[..., Any]) -> Callable[..., Any]:
     Returns:
         The function itself where no check applies or the source is not to be had.
     """
-    if not isinstance(function, FunctionType):
-        return function
-    reached: dict[FunctionType, CodeType | None] = {}
-    found: dict[str, FunctionType] = {}
-    _reach(function, reached, found)
-    if not any(reached.values()):
-        return function
-    # The traced functions find each other, so they have globals of their own.
-    names = function.__globals__
-    scope = dict(names) if found else names
+    return _tracing_of(function).current() if isinstance(function, FunctionType) else function
+
+
+class _Tracing:
+    """A kernel with its checks, for as long as everything that was looked at to make it is what it was."""
+
+    __slots__ = ("_function", "_looked_at", "_traced")
+
+    def __init__(self, function: FunctionType) -> None:
+        self._function = function
+        self._trace()
+
+    def current(self) -> FunctionType:
+        """Return the kernel with its checks."""
+        for look, keys, values in self._looked_at:
+            if not all(map(operator.is_, map(look, keys), values)):
+                self._trace()
+                break
+        return self._traced
+
+    def _trace(self) -> None:
+        reached: dict[FunctionType, CodeType | None] = {}
+        found: dict[str, FunctionType] = {}
+        _reach(self._function, reached, found)
+        names = scope = self._function.__globals__
+        self._traced = self._function
+        if any(reached.values()):
+            # The traced functions find each other, so they have globals of their own.
+            scope = dict(names) if found else names
+            self._traced = _traced_together(reached, found, scope)[self._function]
+        functions = tuple(reached)
+        used = tuple({name for function in functions for name in _global_names(function.__code__)})
+        cells = tuple(cell for function in functions for cell in function.__closure__ or ())
+        looks: list[tuple[Callable[[Any], object], tuple[Any, ...]]] = [
+            (names.get, used),
+            (scope.get, used),
+            (_content, cells),
+            (_code_of, functions),
+            (_defaults_of, functions),
+        ]
+        self._looked_at = [(look, keys, tuple(map(look, keys))) for look, keys in looks if keys]
+
+
+_code_of = operator.attrgetter("__code__")
+_defaults_of = operator.attrgetter("__defaults__")
+
+
+@functools.lru_cache(maxsize=64)
+def _tracing_of(function: FunctionType) -> _Tracing:
+    return _Tracing(function)
+
+
+def _traced_together(
+    reached: Mapping[FunctionType, CodeType | None], found: Mapping[str, FunctionType], scope: dict[str, Any]
+) -> dict[FunctionType, FunctionType]:
+    """Make the functions with their checks, which find each other in their globals and closures."""
     traced = {plain: _with_checks(plain, code, scope) for plain, code in reached.items()}
     scope.update({name: traced[value] for name, value in found.items()})
     for changed in traced.values():
@@ -119,7 +166,7 @@ def as_traced(function: Callable[..., Any]) -> Callable[..., Any]:
             value = _content(cell)
             if type(value) is FunctionType and value in traced:
                 cell.cell_contents = traced[value]
-    return traced[function]
+    return traced
 
 
 def _reach(

@@ -6,8 +6,8 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from pytest_nki_pool import emulator
-from pytest_nki_pool.launch.errors import KernelExitError
-from pytest_nki_pool.launch.exits import no_exit
+from pytest_nki_pool.launch.backends import BACKENDS
+from pytest_nki_pool.launch.exits import contained
 from pytest_nki_pool.spec.platforms import GENERATIONS
 
 if TYPE_CHECKING:
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from pytest_nki_pool.launch.kernel import Kernel
-    from pytest_nki_pool.spec.kernel import Dialect
+    from pytest_nki_pool.launch.launcher import FrameworkPath
+    from pytest_nki_pool.spec.kernel import Convention, Dialect, KernelSpec
 
 
 def missing() -> str:
@@ -28,12 +29,37 @@ def found() -> str:
     return "built in"
 
 
+def sdk() -> str:
+    """None is needed."""
+    return ""
+
+
 def resolve(name: str) -> ModuleType | None:
     """The emulator's module for an NKI name."""
     return emulator.resolve(name)
 
 
-def executor(kernel: Kernel, platform: str) -> Callable[..., Any]:
+def refusal(_dialect: Dialect | None, _convention: Convention | None) -> str:
+    """Kernels of every kind can be launched."""
+    return ""
+
+
+def without(_backend: str) -> str:
+    """No framework path lacks anything here."""
+    return ""
+
+
+def witness() -> KernelSpec | None:
+    """Nothing needs to be shown: what is launched is this package's own."""
+    return None
+
+
+def path(backend: str) -> FrameworkPath:
+    """The framework's arrays in the host's memory."""
+    return BACKENDS[backend].path()
+
+
+def executor(kernel: Kernel, platform: str, _path: FrameworkPath) -> Callable[..., Any]:
     """The kernel as a function of NumPy arrays, on the emulated generation of a platform."""
     machine = emulator.Machine(generation=GENERATIONS[platform])
     outputs = kernel.output_names or None
@@ -43,14 +69,8 @@ def executor(kernel: Kernel, platform: str) -> Callable[..., Any]:
         function = _on_grid(kernel.loaded.function, call.grid, kernel.dialect)
         if call.kwargs:
             function = functools.partial(function, **call.kwargs)
-        try:
-            with no_exit():
-                result = emulator.launch(function, *call.args, machine=machine, outputs=outputs)
-        except (Exception, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            left = KernelExitError(f"{type(error).__name__}: {error}")
-            raise left.with_traceback(error.__traceback__) from error
+        with contained():
+            result = emulator.launch(function, *call.args, machine=machine, outputs=outputs)
         return kernel.settle(call, result)
 
     return execute

@@ -1,0 +1,1 @@
+"""Stand-in for `libneuronxla`, the PJRT plugin."""

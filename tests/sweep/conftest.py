@@ -1,0 +1,104 @@
+"""Sweeps in processes of their own, on kernels that die when they are told to."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_nki_pool.options import OPTION_GROUPS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KERNEL = """\
+import os
+import signal
+import time
+from pathlib import Path
+
+import neuronxcc.nki as nki
+import neuronxcc.nki.language as nl
+
+
+@nki.jit
+def avgpool(x, pool_size):
+    c, h, w = x.shape
+    assert 1 <= pool_size <= min(h, w), f"pool_size {pool_size} does not fit {h} x {w}"
+    CONDUCT
+    out = nl.ndarray((c, h // pool_size, w // pool_size), dtype=x.dtype, buffer=nl.shared_hbm)
+    i_p, i_r, i_y, i_c, i_x = nl.mgrid[0:c, 0 : h // pool_size, 0:pool_size, 0 : w // pool_size, 0:pool_size]
+    total = nl.sum(nl.load(x)[i_p, pool_size * i_r + i_y, pool_size * i_c + i_x], axis=[2, 4], dtype=nl.float32)
+    nl.store(out, value=nl.multiply(total, 1.0 / pool_size**2, dtype=x.dtype))
+    return out
+"""
+
+#: What a kernel does besides; FOLDER is the test's.
+CONDUCT = {
+    "good": "pass",
+    "slow": "Path({folder!r}, f'worker-{{os.getpid()}}').touch()\n    time.sleep(0.02)",
+    "tells": (
+        "Path({folder!r}, f\"core-{{os.environ['NEURON_RT_VISIBLE_CORES']}}-{{os.getpid()}}\").touch()\n"
+        "    time.sleep(0.05)"
+    ),
+    "prints": "print('noise')",
+    "dies": "if h == 5: os.kill(os.getpid(), signal.SIGKILL)",
+    "dies once": (
+        "marker = Path({folder!r}, 'died')\n"
+        "    if h == 5 and not marker.exists():\n"
+        "        marker.touch()\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)"
+    ),
+}
+
+_MAIN = "import sys; from pytest_nki_pool.cli import main; sys.exit(main())"
+
+#: Cases of which some have the height at which kernels die.
+CASES = ("c2h4w4k2:fp32:normal:s0", "c2h5w4k2:fp32:ones", "c2h6w6k3:bf16:normal:s0", "c2h4w4k2:fp32:ones")
+
+
+@dataclass(frozen=True)
+class Sweeper:
+    """Runs ``nki-pool sweep`` in a folder with kernels."""
+
+    folder: Path
+
+    def command(self, conduct: str, *args: str, report: str = "r.jsonl") -> list[str]:
+        """The command line, and the kernel beside it."""
+        text = KERNEL.replace("CONDUCT", CONDUCT[conduct].format(folder=str(self.folder)))
+        (self.folder / "pool.py").write_text(text)
+        common = ["--kernel=pool.py:avgpool", "--backend=baremetal", "--workers=2", f"--report={report}"]
+        return [sys.executable, "-c", _MAIN, "sweep", *common, *args]
+
+    def start(self, conduct: str, *args: str, report: str = "r.jsonl") -> subprocess.Popen[str]:
+        """Start a sweep."""
+        return subprocess.Popen(
+            self.command(conduct, *args, report=report),
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, conduct: str, *args: str, report: str = "r.jsonl") -> subprocess.CompletedProcess[str]:
+        """Run a sweep to its end."""
+        return subprocess.run(
+            self.command(conduct, *args, report=report),
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+
+@pytest.fixture
+def sweeper(tmp_path, monkeypatch) -> Sweeper:
+    """Runs sweeps in the test's folder."""
+    for option in (option for group in OPTION_GROUPS.values() for option in group):
+        monkeypatch.delenv(option.variable, raising=False)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    return Sweeper(tmp_path)

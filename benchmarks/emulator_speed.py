@@ -32,6 +32,7 @@ KERNELS = ("production_legacy", "tutorial_returning")
 SHAPES = ((2, 6, 6, 2), (64, 56, 56, 2), (128, 112, 112, 2), (128, 192, 192, 4), (128, 128, 128, 8))
 DTYPE_NAMES = ("fp32", "bf16", "fp16")
 ROUNDS = 9
+SECONDS = 2.0
 TINY, MIDDLE = SHAPES[0], SHAPES[2]
 
 
@@ -39,9 +40,12 @@ def best(*functions: Callable[[], object]) -> list[float]:
     """Seconds of the fastest call of each function.
 
     They take turns of two calls, of which the second counts: it finds the processor's caches as the function itself
-    left them, not as the one before it did.
+    left them, not as the one before it did. Fast functions get more rounds than `ROUNDS`: as many as fit in `SECONDS`.
     """
-    rounds = [[(function(), timed(function))[1] for function in functions] for _ in range(ROUNDS + 1)]
+    rounds: list[list[float]] = []
+    end = time.perf_counter() + SECONDS
+    while len(rounds) <= ROUNDS or time.perf_counter() < end:
+        rounds.append([(function(), timed(function))[1] for function in functions])
     return [min(times) for times in zip(*rounds[1:], strict=True)]
 
 
@@ -88,7 +92,7 @@ def main() -> None:
     """Print one row per kernel, dtype and shape, and the geometric means without the tiny shape."""
     torch.set_num_threads(1)
     bench = Workbench("emulator", Path.cwd())
-    print(f"numpy {np.__version__}, torch {torch.__version__}, one thread, best of {ROUNDS}, milliseconds")
+    print(f"numpy {np.__version__}, torch {torch.__version__}, one thread, best of {ROUNDS} or more, milliseconds")
     print("kernel              dtype  C,H,W,k          emulator   torch  gather  emulator/torch  gather/emulator")
     for spec in (spec for label in KERNELS for spec in SPECS if spec.label == label):
         function = bench.kernel(spec).loaded.function

@@ -130,7 +130,7 @@ def read_settings(config: pytest.Config, rerun: str) -> Settings:
     if given["shard"]:
         text, sources["shard"] = resolve(given["shard"][0], sources["shard"], os.environ)
         given["shard"] = (text,)
-    else:  # a case that is run again inside a job array is to run
+    elif not given["case"]:  # a case that is run again inside a job array is to run
         text, source = discover(os.environ)
         given["shard"], sources["shard"] = ((text,), source) if text else ((), "default")
     return Settings.of(given, sources, str(config.invocation_params.dir), rerun)

@@ -5,6 +5,7 @@ Needs the extras ``torch``, ``report`` and ``test``, Chromium and its driver: ``
 
 from __future__ import annotations
 
+import base64
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,8 @@ KERNELS = (
 )
 #: The failure that is shown: large enough for a heat map.
 SHOWN = "c1h75w80k5:fp16:normal"
-WIDTH, HEIGHT = 1180, 1000
+#: Size of the window, and what the picture is scaled by.
+WIDTH, HEIGHT, SCALE = 1280, 1000, 0.7
 
 
 def run_suite(folder: Path) -> Path:
@@ -28,8 +30,8 @@ def run_suite(folder: Path) -> Path:
     report = folder / "report.html"
     kernels = [f"--nki-kernel={kernel}" for kernel in KERNELS]
     choice = ["--nki-backend=baremetal", "--nki-backend=torch", "--nki-check=values", "--nki-tier=standard"]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--pyargs", "pytest_nki_pool.conformance"]
-    ended = subprocess.run([*command, *kernels, *choice, f"--nki-report={report.name}"], cwd=folder, check=False)
+    suite = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--pyargs", "pytest_nki_pool.conformance"]
+    ended = subprocess.run([*suite, *kernels, *choice, f"--nki-report={report.name}"], cwd=folder, check=False)
     if ended.returncode != 1:
         sys.exit(f"pytest ended with exit code {ended.returncode}; a run with failures ends with 1")
     return report
@@ -50,8 +52,10 @@ def photograph(report: Path, profile: Path) -> None:
         first = browser.find_element("css selector", "#rows .open")
         if first.get_attribute("aria-expanded") == "false":
             first.click()
-        browser.set_window_size(WIDTH, browser.execute_script("return document.documentElement.scrollHeight") + 150)
-        browser.save_screenshot(str(PICTURE))
+        bottom = browser.execute_script("return document.getElementById('rooflines').getBoundingClientRect().bottom")
+        clip = {"x": 0, "y": 0, "width": WIDTH, "height": bottom, "scale": SCALE}
+        taken = browser.execute_cdp_cmd("Page.captureScreenshot", {"clip": clip, "captureBeyondViewport": True})
+        PICTURE.write_bytes(base64.b64decode(taken["data"]))
     finally:
         browser.quit()
 

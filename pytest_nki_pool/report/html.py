@@ -98,7 +98,7 @@ def _cell(verdicts: list[Verdict]) -> dict[str, str]:
 def _unrun(verdicts: Iterable[Verdict]) -> dict[str, Any]:
     """Why cases were not executed: reasons with the number of their cases, the most frequent first."""
     reasons = Counter(
-        (verdict.identity.backend, verdict.finding.status.value, verdict.finding.message)
+        (verdict.identity.kernel, verdict.identity.backend, verdict.finding.status.value, verdict.finding.message)
         for verdict in verdicts
         if verdict.finding.status in NOT_EXECUTED
     )

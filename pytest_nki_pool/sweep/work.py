@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_nki_pool.checks import CHECKS
 from pytest_nki_pool.plan import Trial
-from pytest_nki_pool.report.model import Record
+from pytest_nki_pool.report.model import Gallery, Record
 from pytest_nki_pool.report.output import scrubbed
 from pytest_nki_pool.report.scrub import Scrubber
 from pytest_nki_pool.spec.case import Case
@@ -34,6 +34,7 @@ class Worker:
         self._session = again(settings)
         self._kernels = {spec.label: spec for spec in self._session.kernels}
         self._scrubber = Scrubber.of(settings["root"])
+        self._gallery = Gallery()
 
     def ready(self) -> bool:
         """Whether the worker has started: it has, if it can say so."""
@@ -50,7 +51,7 @@ class Worker:
         for case in cases:
             trial = self._trial(case)
             record = Record(self._session.bench.verdict(trial), self._session.rerun(trial))
-            lines.append(scrubbed(record, self._scrubber).to_json())
+            lines.append(scrubbed(self._gallery.admit(record), self._scrubber).to_json())
             if time.monotonic() > end:
                 break
         return lines

@@ -90,7 +90,10 @@ def test_the_number_of_shards_is_the_same_wherever_it_stands():
 
     assert job()["completionMode"] == "Indexed"
     assert shard == f"auto/{job()['completions']}"
-    assert re.search(r"^#SBATCH --array=1-(\d+)$", script, re.M)[1] == re.search(r"^shards=(\d+)$", script, re.M)[1]
+    assert (
+        re.search(r"^#SBATCH --array=1-(\d+)$", script, re.MULTILINE)[1]
+        == re.search(r"^shards=(\d+)$", script, re.MULTILINE)[1]
+    )
 
 
 def test_only_a_fault_of_the_machine_is_tried_again():

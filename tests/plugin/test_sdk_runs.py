@@ -60,7 +60,13 @@ def test_default_kernels_that_the_sdk_does_not_launch_are_named_as_not_applicabl
     for label in ("tutorial_out_parameter", "tutorial_returning", "production_legacy"):
         assert f"kernel {label}" in result.stdout
     assert "written for neuronxcc.nki" in result.stdout
-    assert "on simulator" in result.stdout or "simulator" in result.stdout
+    assert "nki sdk: nki 0.5.0" in result.stdout
+
+
+def test_a_newer_sdk_than_those_known_is_named_as_one(run: Run, tmp_path: Path) -> None:
+    result = run(sdk.site(tmp_path / "site", "2.31", nki="0.12.0"), "--nki-target=simulator", "--collect-only", *QUICK)
+    assert result.returncode == 0, result.stdout
+    assert "launched as SDK 2.29 and newer; newer than nki 0.7, the newest known, and launched like it" in result.stdout
 
 
 def test_a_kernel_asked_for_that_the_sdk_does_not_launch_is_a_usage_error(run: Run, site: Path) -> None:

@@ -114,7 +114,7 @@ def test_what_was_not_run_is_told_with_its_reason(report):
     text = re.sub(" +", " ", Page(render(whole)).text)
 
     assert "jax : jax is not installed" in text
-    assert "torch , 2 cases UNSUPPORTED: no fp8 here" in text
+    assert "avgpool, torch , 2 cases UNSUPPORTED: no fp8 here" in text
 
 
 def test_a_page_needs_no_network(report):

@@ -140,7 +140,7 @@ function figure(title, drawing, ...words) {
 
 function heatMap(seen) {
   const [rows, columns] = [seen.plane.length, seen.plane[0].length];
-  const side = Math.max(8, Math.min(48, Math.floor(312 / Math.max(rows, columns))));
+  const side = Math.max(8, Math.min(48, Math.floor(288 / Math.max(rows, columns))));
   const errors = seen.plane.flat().map(number);
   const largest = Math.max(0, ...errors.filter(Number.isFinite));
   const wrong = seen.wrong.flat().filter(Boolean).length;
@@ -184,7 +184,7 @@ function offendingWindow(one) {
 
 function histogram(seen) {
   const bins = seen.bins.map(([low, high, right, wrong]) => ({ low: number(low), high: number(high), right, wrong }));
-  const [left, base, tall, wide] = [34, 190, 160, 380];
+  const [left, base, tall, wide] = [34, 190, 160, 340];
   const step = (wide - left) / bins.length;
   const most = Math.max(...bins.map((bin) => Math.max(bin.right, bin.wrong)));
   const height = (count) => (count ? (tall * (1 + Math.log10(count))) / (1 + Math.log10(Math.max(most, 1))) : 0);
@@ -228,7 +228,7 @@ function roofline(one) {
   const across = extent([...one.points.map((point) => point.x), ...knees]);
   const up = extent([...one.points.map((point) => point.y), one.hbm, one.dma]);
   const at = (value, [low, high], length) => (length * Math.log10(value / low)) / Math.log10(high / low);
-  const x = (value) => left + at(value, across, wide - left - 10);
+  const x = (value) => left + at(value, across, wide - left - 24);
   const y = (value) => top + tall - at(value, up, tall);
   const svg = picture(wide, top + tall + 44,
     `Modelled roofline of ${one.generation}: ${plural(one.points.length, "point")} below HBM at ${brief(one.hbm / 1e9)} GB/s and DMA at ${brief(one.dma / 1e9)} GB/s`);
@@ -238,11 +238,11 @@ function roofline(one) {
   for (let tick = up[0]; tick <= up[1] * 1.01; tick *= 10) {
     svg.append(drawn("path", { d: `M${left} ${y(tick)}h-5`, class: "axis" }), drawn("text", { x: left - 8, y: y(tick) + 4, "text-anchor": "end", class: "muted" }, brief(tick / 1e9)));
   }
-  svg.append(drawn("path", { d: `M${left} ${top}V${top + tall}H${wide - 10}`, class: "axis" }));
+  svg.append(drawn("path", { d: `M${left} ${top}V${top + tall}H${wide - 24}`, class: "axis" }));
   for (const [name, rate] of [["HBM", one.hbm], ["DMA", one.dma]]) {
-    svg.append(titled(drawn("path", { d: `M${x(rate / Math.max(...Object.values(one.clocks)))} ${y(rate)}H${wide - 10}`, class: "roof" }), `${name}: ${brief(rate / 1e9)} GB/s`));
+    svg.append(titled(drawn("path", { d: `M${x(rate / Math.max(...Object.values(one.clocks)))} ${y(rate)}H${wide - 24}`, class: "roof" }), `${name}: ${brief(rate / 1e9)} GB/s`));
   }
-  svg.append(drawn("text", { x: wide - 12, y: y(Math.max(one.hbm, one.dma)) - 5, "text-anchor": "end" }, `HBM ${brief(one.hbm / 1e9)}, DMA ${brief(one.dma / 1e9)} GB/s`));
+  svg.append(drawn("text", { x: wide - 24, y: y(Math.max(one.hbm, one.dma)) - 5, "text-anchor": "end" }, `HBM ${brief(one.hbm / 1e9)}, DMA ${brief(one.dma / 1e9)} GB/s`));
   for (const [engine, clock] of Object.entries(one.clocks)) {
     const start = Math.max(across[0], up[0] / clock);
     svg.append(titled(drawn("path", { d: `M${x(start)} ${y(start * clock)}L${x(knee(clock))} ${y(one.hbm)}`, class: "roof" }), `${engine}: ${brief(clock / 1e9)} GHz`));

@@ -188,6 +188,7 @@ def _explore(search: Search, fails: Callable[[Case], bool]) -> None:
         verbosity=hypothesis.Verbosity.quiet,
         database=None,
         deadline=None,
+        derandomize=False,  # the seed above says where to look, whatever profile is loaded
         print_blob=False,
         report_multiple_bugs=False,
     )

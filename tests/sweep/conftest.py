@@ -56,9 +56,6 @@ CONDUCT = {
 
 _MAIN = "import sys; from pytest_nki_pool.cli import main; sys.exit(main())"
 
-#: Cases of which some have the height at which kernels die.
-CASES = ("c2h4w4k2:fp32:normal:s0", "c2h5w4k2:fp32:ones", "c2h6w6k3:bf16:normal:s0", "c2h4w4k2:fp32:ones")
-
 
 @dataclass(frozen=True)
 class Sweeper:

@@ -54,6 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
     from pytest_nki_pool.collect import MARKER
     from pytest_nki_pool.report.recorder import Recorder
     from pytest_nki_pool.session import only_lists, session_of
+    from pytest_nki_pool.validation import validate
 
     config.addinivalue_line("markers", MARKER)
     session = session_of(config)
@@ -61,7 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
         recorder = Recorder(session)
         config.pluginmanager.register(recorder, "nki-pool-recorder")
         if session.concerned and not config.option.help:
-            session.validate()
+            validate(session)
             recorder.open(config)
     if session.concerned and not config.option.help and not only_lists(config):
         session.launching.begin()

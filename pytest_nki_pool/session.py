@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from pytest_nki_pool.choice import Choice
     from pytest_nki_pool.expect import Expectations
@@ -154,7 +154,7 @@ class PoolSession:
         """The kernels under test and where they come from."""
         from pytest_nki_pool.choice import choose_kernels
 
-        return choose_kernels(self.settings, self._hooked)
+        return choose_kernels(self.settings, self.hooked)
 
     @cached_property
     def cases(self) -> tuple[Case, ...]:
@@ -241,34 +241,8 @@ class PoolSession:
             return []
         from pytest_nki_pool.plan import every_identity
 
-        kernels = (*self.kernels, *self._hooked)
+        kernels = (*self.kernels, *self.hooked)
         return self.expectations.faults(seen, every_identity(kernels, {0, self.settings.seed}))
-
-    def validate(self) -> None:
-        """Refuse what was asked for and cannot be had.
-
-        Raises:
-            pytest.UsageError: says what was seen, what is allowed and what to do.
-        """
-        name, missing = self.target
-        source = self.settings.sources["target"]
-        if missing:
-            asked = name if self.settings.target == name else f"auto, which chose {name}"
-            raise pytest.UsageError(f"{source}: target {asked}: {missing}")
-        chips = self.settings.given["platform"] if self.settings.sources["platform"] != "default" else ()
-        self.machine.validate(name, chips)
-        for backend in self.settings.backends:
-            if backend in self.missing:
-                raise pytest.UsageError(f"{self.settings.sources['backend']}: {backend}: {self.missing[backend]}")
-        for step in (
-            self._validate_checks,
-            self._validate_cases,
-            self._validate_kernels,
-            self._validate_expectations,
-            self._validate_search,
-            self._validate_earlier,
-        ):
-            step()
 
     def rerun(self, trial: Trial | Search) -> str:
         """The command that runs one trial or search alone."""
@@ -341,7 +315,7 @@ class PoolSession:
         return Earlier.of(self)
 
     @cached_property
-    def _hooked(self) -> list[KernelSpec]:
+    def hooked(self) -> list[KernelSpec]:
         """The kernels that plugins and conftest files name."""
         from pytest_nki_pool.spec.kernel import KernelSpec
 
@@ -353,69 +327,6 @@ class PoolSession:
                 )
             specs += result
         return specs
-
-    def _validate_checks(self) -> None:
-        if self.settings.checks:
-            from pytest_nki_pool.checks import CHECKS, GROUPS
-            from pytest_nki_pool.plan import SEARCH
-
-            source = self.settings.sources["check"]
-            allowed = (*GROUPS, SEARCH, *(name for name in CHECKS if name not in GROUPS))
-            for name in self.settings.checks:
-                if name not in allowed:
-                    raise pytest.UsageError(f"{source}: {name!r} is no check; choose from {', '.join(allowed)}")
-                for check in CHECKS.values():
-                    if name in (check.name, check.group) and check.missing():
-                        raise pytest.UsageError(f"{source}: {name}: {check.missing()}")
-
-    def _validate_expectations(self) -> None:
-        if self.settings.expect:
-            from pytest_nki_pool.expect import ExpectationError
-
-            _refuse_on(ExpectationError, lambda: self.expectations, self.settings.sources["expect"])
-
-    def _validate_search(self) -> None:
-        from pytest_nki_pool.plan import SEARCH
-        from pytest_nki_pool.search import missing
-
-        settings = self.settings
-        if SEARCH in settings.checks and not settings.search:
-            raise pytest.UsageError(f"{settings.sources['check']}: {SEARCH} needs a time: add --nki-search=SECONDS")
-        if not settings.search:
-            return
-        if missing():
-            raise pytest.UsageError(f"{settings.sources['search']}: {missing()}")
-        if settings.cases and settings.sources["search"].startswith("--"):
-            raise pytest.UsageError("--nki-search looks for cases, --nki-case names them: give one of the two")
-
-    def _validate_cases(self) -> None:
-        if self.settings.cases:
-            from pytest_nki_pool.spec.case import CaseError
-
-            _refuse_on(CaseError, lambda: self.cases, self.settings.sources["case"])
-
-    def _validate_earlier(self) -> None:
-        from pytest_nki_pool.report.formats import ReportError
-
-        sources = [f"--nki-{name}" for name in ("resume", "baseline", "durations") if self.settings.given[name]]
-        if sources:
-            _refuse_on(ReportError, lambda: self.earlier, " or ".join(sources))
-
-    def _validate_kernels(self) -> None:
-        claims = self.settings.claims
-        if claims.source and not self.settings.kernels:
-            raise pytest.UsageError(
-                f"{claims.source}: a claim is about the kernels that --nki-kernel names, and it names none; name them, "
-                "or say what a kernel claims in its KernelSpec"
-            )
-        if self.chosen.built_in:
-            return
-        from pytest_nki_pool.launch.errors import KernelClaimError, KernelDialectError, KernelSignatureError
-        from pytest_nki_pool.launch.load import KernelLoadError
-
-        faults = (KernelLoadError, KernelDialectError, KernelSignatureError, KernelClaimError)
-        for spec in self.kernels:
-            _refuse_on(faults, partial(self.bench.kernel, spec), self.chosen.source)
 
 
 def session_of(config: pytest.Config) -> PoolSession:
@@ -462,15 +373,6 @@ def _is_suite(argument: str) -> bool:
     path = Path(argument.partition("::")[0]).resolve()
     folder = Path(suite.origin).parent.resolve() if suite and suite.origin else None
     return folder is not None and (path == folder or folder in path.parents)
-
-
-def _refuse_on(
-    errors: type[Exception] | tuple[type[Exception], ...], action: Callable[[], object], source: str
-) -> None:
-    try:
-        action()
-    except errors as error:
-        raise pytest.UsageError(f"{source}: {error}") from error
 
 
 def only_lists(config: pytest.Config) -> bool:

@@ -26,6 +26,7 @@ from pytest_nki_pool.report.tally import RETRY
 from pytest_nki_pool.sweep.engine import EngineError, drive
 from pytest_nki_pool.sweep.progress import progress, summary
 from pytest_nki_pool.sweep.setup import OPTIONS, cases_of, ignored, session_of
+from pytest_nki_pool.validation import validate
 from pytest_nki_pool.verdict import CONSEQUENCES, NOT_EXECUTED, Finding, Identity, Status, Verdict
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _session(args: Namespace, path: Path) -> PoolSession:
     given = {option.flag: getattr(args, option.key) for option in OPTIONS}
     try:
         session = session_of(given, path)
-        session.validate()
+        validate(session)
     except pytest.UsageError as error:
         raise CliError(str(error)) from error
     if session.target[0] == "device":  # its workers would have to lease cores, have deadlines and read the counters

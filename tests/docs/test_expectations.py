@@ -29,6 +29,13 @@ def _folder(pytester: pytest.Pytester) -> None:
     (pytester.path / "known.toml").write_text(FILE[1])
 
 
+@pytest.fixture(autouse=True)
+def _no_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where CI is set, pytest prints each failure a second time, whole, in its closing summary."""
+    for name in ("CI", "BUILD_NUMBER"):
+        monkeypatch.delenv(name, raising=False)
+
+
 def _run(pytester: pytest.Pytester, command: str, *more: str) -> pytest.RunResult:
     return pytester.runpytest_subprocess("-p", "no:cacheprovider", *shlex.split(command), *more)
 

@@ -16,9 +16,14 @@ ENDS = {
     "pytest_is_killed": """
         import os, signal
 
-        def pytest_runtest_logreport(report):
-            if not os.environ.get("PYTEST_XDIST_WORKER") and report.when == "teardown" and "c3h5w7k2" in report.nodeid:
-                os.kill(os.getpid(), signal.SIGKILL)
+        class Killer:
+            def pytest_runtest_logreport(self, report):
+                if report.when == "teardown" and "c3h5w7k2" in report.nodeid:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        def pytest_configure(config):
+            if not hasattr(config, "workerinput"):
+                config.pluginmanager.register(Killer())
         """,
     "the_disk_fills": "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (16000, 16000))",
 }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_nki_pool.session import KEY, RECORD
+from pytest_nki_pool.session.pool import KEY, RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Callable

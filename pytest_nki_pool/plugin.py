@@ -17,7 +17,7 @@ from pytest_nki_pool.fixtures import (
     nki_launch,
     nki_target,
 )
-from pytest_nki_pool.session import KEY, RECORD
+from pytest_nki_pool.session.pool import KEY, RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -53,8 +53,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Read the settings, and refuse here what cannot be had: a usage error raised in an xdist worker loses its text."""
     from pytest_nki_pool.collect import MARKER
     from pytest_nki_pool.report.recorder import Recorder
-    from pytest_nki_pool.session import only_lists, session_of
-    from pytest_nki_pool.validation import validate
+    from pytest_nki_pool.session.pool import only_lists, session_of
+    from pytest_nki_pool.session.validation import validate
 
     config.addinivalue_line("markers", MARKER)
     session = session_of(config)
@@ -83,7 +83,7 @@ def pytest_configure_node(node: Any) -> None:
 @pytest.hookimpl(optionalhook=True, tryfirst=True)  # else xdist answers with the number of processors
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """With ``-n auto`` on a Neuron device, have as many workers as there are free cores."""
-    from pytest_nki_pool.session import session_of
+    from pytest_nki_pool.session.pool import session_of
 
     session = session_of(config)
     return session.launching.free_cores if session.concerned else None
@@ -135,13 +135,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     session = config.stash[KEY]
     cases = [case_of(item) for item in items]
     mine = set(session.divide(set(cases) - {""})) | {""}
-    kept = [
-        item
-        for item, case in zip(items, cases, strict=True)
-        if case in mine and not is_empty(item) and not is_done(item, session)
-    ]
-    if len(kept) < len(items):
-        config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+    kept: list[pytest.Item] = []
+    dropped: list[pytest.Item] = []
+    for item, case in zip(items, cases, strict=True):
+        runs = case in mine and not is_empty(item) and not is_done(item, session)
+        (kept if runs else dropped).append(item)
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
         items[:] = kept
 
 

@@ -23,17 +23,17 @@ from pytest_nki_pool.report.output import in_words, scrubbed
 from pytest_nki_pool.report.read import read
 from pytest_nki_pool.report.scrub import Scrubber
 from pytest_nki_pool.report.tally import RETRY
+from pytest_nki_pool.session.validation import validate
 from pytest_nki_pool.sweep.engine import EngineError, drive
 from pytest_nki_pool.sweep.progress import progress, summary
 from pytest_nki_pool.sweep.setup import OPTIONS, cases_of, ignored, session_of
-from pytest_nki_pool.validation import validate
 from pytest_nki_pool.verdict import CONSEQUENCES, NOT_EXECUTED, Finding, Identity, Status, Verdict
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterable, Mapping, Sequence
 
-    from pytest_nki_pool.session import PoolSession
+    from pytest_nki_pool.session.pool import PoolSession
     from pytest_nki_pool.sweep.engine import Engine, Line
 
 #: Name -> ``module:class``, imported when it is chosen: called with the settings and the number of workers.

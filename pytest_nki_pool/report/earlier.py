@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_nki_pool.report.model import Record, Report, Run
-    from pytest_nki_pool.session import PoolSession
+    from pytest_nki_pool.session.pool import PoolSession
 
 #: A process that died may have been killed from outside; if it was the kernel, it will die again.
 _UNDECIDED = frozenset({Status.CRASH, *(status for status in Status if CONSEQUENCES[status].gate == "retry")})

@@ -13,7 +13,7 @@ from pytest_nki_pool.spec.platforms import GENERATIONS
 
 if TYPE_CHECKING:
     from pytest_nki_pool.report.scrub import Scrubber
-    from pytest_nki_pool.session import PoolSession
+    from pytest_nki_pool.session.pool import PoolSession
     from pytest_nki_pool.spec.kernel import KernelSpec
 
 #: Distributions whose versions can change a result: ours, what carries the arrays, and the Neuron SDK.

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from pytest_nki_pool.launch.targets import target
 from pytest_nki_pool.report.facts import versions
-from pytest_nki_pool.shards import unused
+from pytest_nki_pool.settings.shards import unused
 from pytest_nki_pool.spec.platforms import GENERATIONS
 
 if TYPE_CHECKING:
-    from pytest_nki_pool.session import PoolSession
+    from pytest_nki_pool.session.pool import PoolSession
 
 
 def header(session: PoolSession) -> list[str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_nki_pool.report.model import Run
-    from pytest_nki_pool.session import PoolSession
+    from pytest_nki_pool.session.pool import PoolSession
 
 
 class Output:

@@ -11,13 +11,13 @@ from pytest_nki_pool.report.compare import changes, is_bad
 from pytest_nki_pool.report.model import Record
 from pytest_nki_pool.report.output import Output, in_words
 from pytest_nki_pool.report.tally import Decision, Tally
-from pytest_nki_pool.session import only_lists
+from pytest_nki_pool.session.pool import only_lists
 from pytest_nki_pool.verdict import CONSEQUENCES, Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_nki_pool.session import PoolSession
+    from pytest_nki_pool.session.pool import PoolSession
     from pytest_nki_pool.verdict import Identity, Verdict
 
 #: Exit codes of pytest after which cases are left: interrupted, internal error, usage error.

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pytest_nki_pool.checks import GROUPS
 from pytest_nki_pool.options import CLAIMS, OPTION_GROUPS, SELECTION
-from pytest_nki_pool.session import PoolSession
-from pytest_nki_pool.settings import Settings
+from pytest_nki_pool.session.pool import PoolSession
+from pytest_nki_pool.settings.read import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

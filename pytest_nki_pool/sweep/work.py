@@ -26,7 +26,7 @@ class Worker:
     """Runs cases one after the other.
 
     Args:
-        settings: what `pytest_nki_pool.settings.Settings.to_json` gave.
+        settings: what `pytest_nki_pool.settings.read.Settings.to_json` gave.
     """
 
     def __init__(self, settings: Mapping[str, Any]) -> None:

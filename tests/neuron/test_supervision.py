@@ -17,7 +17,7 @@ from pytest_nki_pool.plan import Trial
 from pytest_nki_pool.run import Workbench
 from pytest_nki_pool.spec.case import Case
 from pytest_nki_pool.spec.kernel import KernelSpec
-from pytest_nki_pool.supervised import Keeping, Supervised
+from pytest_nki_pool.supervised.parent import Keeping, Supervised
 from pytest_nki_pool.verdict import Status
 
 POOL = """
@@ -304,7 +304,7 @@ from pytest_nki_pool.plan import Trial
 from pytest_nki_pool.run import Workbench
 from pytest_nki_pool.spec.case import Case
 from pytest_nki_pool.spec.kernel import KernelSpec
-from pytest_nki_pool.supervised import Supervised
+from pytest_nki_pool.supervised.parent import Supervised
 
 root = Path(sys.argv[1])
 bench = Supervised(Workbench("emulator", root), root, 3600.0)

@@ -12,7 +12,7 @@ import pytest
 from pytest_nki_pool.cli import main
 from pytest_nki_pool.report.formats import write
 from pytest_nki_pool.report.read import read
-from pytest_nki_pool.shards import ARRAYS, Shard, discover, unused
+from pytest_nki_pool.settings.shards import ARRAYS, Shard, discover, unused
 from pytest_nki_pool.verdict import Status
 
 SMALL = ("--nki-backend=baremetal", "--nki-tier=smoke", "--nki-check=values")

@@ -21,8 +21,8 @@ from pytest_nki_pool.neuron.sysfs import device_nodes
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pytest_nki_pool.device_settings import DeviceSettings
     from pytest_nki_pool.neuron.seat import Place
+    from pytest_nki_pool.settings.devices import DeviceSettings
 
 #: Modules that settle on cores when they are imported or first used, so that a later lease would not be heard.
 _SETTLED = ("torch_xla", "jax", "libneuronxla", "spike", "nrtpy")

@@ -12,17 +12,17 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from pytest_nki_pool.choice import Choice
     from pytest_nki_pool.expect import Expectations
-    from pytest_nki_pool.launching import Launching
-    from pytest_nki_pool.machine import Machine
     from pytest_nki_pool.plan import Plan, Trial
     from pytest_nki_pool.report.earlier import Earlier
     from pytest_nki_pool.report.model import Record
     from pytest_nki_pool.run import Workbench
     from pytest_nki_pool.search import Search
-    from pytest_nki_pool.settings import Settings
-    from pytest_nki_pool.shards import Shard
+    from pytest_nki_pool.session.choice import Choice
+    from pytest_nki_pool.session.launching import Launching
+    from pytest_nki_pool.session.machine import Machine
+    from pytest_nki_pool.settings.read import Settings
+    from pytest_nki_pool.settings.shards import Shard
     from pytest_nki_pool.spec.case import Case
     from pytest_nki_pool.spec.kernel import KernelSpec
     from pytest_nki_pool.verdict import Identity, Verdict
@@ -80,7 +80,7 @@ class PoolSession:
     @cached_property
     def machine(self) -> Machine:
         """The Neuron devices of this machine; the controller tells an xdist worker of those it found."""
-        from pytest_nki_pool.machine import Machine
+        from pytest_nki_pool.session.machine import Machine
 
         known = getattr(self._config, "workerinput", {}).get("nki_pool_machine")
         return Machine(self.settings.devices, self.settings.sources, known)
@@ -88,7 +88,7 @@ class PoolSession:
     @cached_property
     def launching(self) -> Launching:
         """What this process launches with."""
-        from pytest_nki_pool.launching import Launching
+        from pytest_nki_pool.session.launching import Launching
 
         return Launching(self, self._config)
 
@@ -152,7 +152,7 @@ class PoolSession:
     @cached_property
     def chosen(self) -> Choice:
         """The kernels under test and where they come from."""
-        from pytest_nki_pool.choice import choose_kernels
+        from pytest_nki_pool.session.choice import choose_kernels
 
         return choose_kernels(self.settings, self.hooked)
 
@@ -346,7 +346,7 @@ def open_session(config: pytest.Config) -> PoolSession:
     Raises:
         pytest.UsageError: an option has a value it cannot have.
     """
-    from pytest_nki_pool.settings import Settings, read_settings
+    from pytest_nki_pool.settings.read import Settings, read_settings
 
     if hasattr(config, "workerinput"):
         return PoolSession(config, Settings.of(**config.workerinput["nki_pool"]))

@@ -1,6 +1,6 @@
-"""The process in which trials run that may hang, crash or hold a device: ``python -m pytest_nki_pool.child``.
+"""The process in which trials run that may hang, crash or hold a device (``python -m …supervised.child``).
 
-It is started by `pytest_nki_pool.supervised`, and does what that asks until the pipe is closed.
+It is started by `pytest_nki_pool.supervised.parent`, and does what that asks until the pipe is closed.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class _Runner:
         """Run the trial of a request, or keep the arrays of the one that ran last."""
         import numpy as np  # noqa: PLC0415
 
-        from pytest_nki_pool import wire  # noqa: PLC0415
+        from pytest_nki_pool.supervised import wire  # noqa: PLC0415
         from pytest_nki_pool.verdict import Finding, Status, Verdict  # noqa: PLC0415
 
         trial = wire.unpack(request["trial"], self._kernel)
@@ -62,7 +62,7 @@ class _Runner:
         return {"verdict": verdict.to_json(), "blamed": self._bench.blamed}
 
     def _unpack_kernel(self, text: str) -> Any:
-        from pytest_nki_pool import wire  # noqa: PLC0415
+        from pytest_nki_pool.supervised import wire  # noqa: PLC0415
 
         return wire.unpack_kernel(text, lambda number, args: wire.result(self._pipe.ask(wire.question(number, args))))
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_nki_pool.kernels import SPECS
+from pytest_nki_pool.session.vendors import installed
 from pytest_nki_pool.spec.kernel import KernelSpec
-from pytest_nki_pool.vendors import installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from pytest_nki_pool.settings import Settings
+    from pytest_nki_pool.settings.read import Settings
 
 HOOK = "the hook pytest_nki_pool_kernels"
 

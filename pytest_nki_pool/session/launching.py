@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_nki_pool.device_settings import DEADLINE
-from pytest_nki_pool.supervised import Keeping, Supervised
+from pytest_nki_pool.settings.devices import DEADLINE
+from pytest_nki_pool.supervised.parent import Keeping, Supervised
 
 if TYPE_CHECKING:
     from pytest_nki_pool.neuron.seat import Seat
     from pytest_nki_pool.run import Workbench
-    from pytest_nki_pool.session import PoolSession
+    from pytest_nki_pool.session.pool import PoolSession
 
 #: Variables that differ between the processes of a run.
 _OF_A_PROCESS = frozenset({"NEURON_RT_VISIBLE_CORES", "NEURON_RT_EXEC_TIMEOUT", "NEURON_PROCESS_TAG"})

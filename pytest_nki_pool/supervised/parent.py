@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_nki_pool import wire
 from pytest_nki_pool.launch.supervisor import Child, ChildEnded
 from pytest_nki_pool.neuron.counters import changes
 from pytest_nki_pool.neuron.errors import CoresBusyError, NeuronError
 from pytest_nki_pool.neuron.faults import Kind, Outcome, Retry, classify
 from pytest_nki_pool.plan import Trial
+from pytest_nki_pool.supervised import wire
 from pytest_nki_pool.verdict import Finding, Status, Verdict
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ class Supervised:
 
     def _start(self, backends: tuple[str, ...]) -> Child:
         environ, lease = self._environ(), self._seat.lease if self._seat else None
-        command = [sys.executable, "-m", "pytest_nki_pool.child"]
+        command = [sys.executable, "-m", "pytest_nki_pool.supervised.child"]
         child = Child(command, environ=environ, descriptors=lease.descriptors if lease else ())
         setup = {
             "parent": os.getpid(),

@@ -1,0 +1,1 @@
+"""Trials in child processes, which may hang, crash or hold a device."""

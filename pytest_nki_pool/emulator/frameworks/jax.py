@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 _T = TypeVar("_T")
+
+#: Programs that an operation keeps.
+_KEPT = 512
 
 
 def to_numpy(array: jax.Array) -> np.ndarray:
@@ -114,6 +118,33 @@ def _differentiable(op: ArrayOp, run: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @dataclass(frozen=True, eq=False)
+class _Programs:
+    """Compiled programs of eager calls, of which JAX alone would forget none: each takes about 1.5 MB.
+
+    Attributes:
+        compiled: the programs.
+        known: what tells one from another.
+    """
+
+    # JAX keeps the programs of equal functions together; a partial equals none but itself.
+    compiled: Any = field(default_factory=lambda: jax.jit(partial(_call_back), static_argnums=(0, 1)))
+    known: set[tuple[Any, ...]] = field(default_factory=set)
+
+    def call(self, callback: _Eager, result: tuple[Any, ...], *arrays: Any) -> Any:
+        """Call the host, through the program for arrays like these."""
+        key = (callback, *((array.shape, array.dtype) for array in arrays))
+        if len(self.known) >= _KEPT and key not in self.known:
+            self.compiled.clear_cache()
+            self.known.clear()
+        self.known.add(key)
+        return self.compiled(callback, result, *arrays)
+
+
+def _call_back(callback: _Eager, result: tuple[Any, ...], *arrays: Any) -> Any:
+    return jax.pure_callback(callback, result, *arrays, vmap_method="sequential")
+
+
+@dataclass(frozen=True, eq=False)
 class _Callback:
     """A function on NumPy arrays that runs on the host when a JAX program reaches it.
 
@@ -123,12 +154,14 @@ class _Callback:
         numbers: gives each eager call its number.
         floating_point: the environment that ``compute`` runs in. XLA's threads flush subnormals to zero, which neither
             NumPy's other callers nor NKI do.
+        programs: what JAX has compiled for eager calls.
     """
 
     compute: Callable[[Sequence[np.ndarray], Sequence[Any]], tuple[np.ndarray, ...]]
     raised: dict[int, BaseException] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=count)
     floating_point: FloatingPoint = field(default_factory=FloatingPoint)
+    programs: _Programs = field(default_factory=_Programs)
 
     def __call__(self, specs: Sequence[ArraySpec], arrays: Sequence[Any], statics: tuple[Any, ...]) -> tuple[Any, ...]:
         """Run, or become part of the program that is being traced."""
@@ -140,7 +173,7 @@ class _Callback:
         result = [_struct(_spec(ticket)), *result]
         try:
             _ready(arrays)
-            outputs = jax.pure_callback(_Eager(self, statics), result, ticket, *arrays, vmap_method="sequential")
+            outputs = self.programs.call(_Eager(self, statics), tuple(result), ticket, *arrays)
             return tuple(_ready(outputs))[1:]
         except jax.errors.JaxRuntimeError:
             original = self.raised.pop(int(ticket), None)

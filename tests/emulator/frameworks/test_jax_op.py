@@ -9,6 +9,7 @@ jax = pytest.importorskip("jax", reason="JAX is not installed: pip install 'pyte
 
 import jax.numpy as jnp  # noqa: E402
 
+from pytest_nki_pool.emulator.frameworks import jax as bridge  # noqa: E402
 from pytest_nki_pool.emulator.frameworks.jax import callback_op, from_numpy, to_numpy  # noqa: E402
 from pytest_nki_pool.emulator.frameworks.op import ArrayOp, ArraySpec, ResultMismatch  # noqa: E402
 
@@ -250,3 +251,13 @@ def test_threads_get_their_own_results_and_exceptions(image):
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_only_so_many_compiled_programs_are_kept(monkeypatch):
+    monkeypatch.setattr(bridge, "_KEPT", 3)
+    callback = bridge._Callback(lambda arrays, statics: (arrays[0] + statics[0],))
+    for size in (*range(1, 9), 1, 8):
+        array = jnp.zeros(size)
+        (result,) = callback([ArraySpec(array.shape, array.dtype)], [array], (size,))
+        assert (result == size).all()
+        assert 1 <= callback.programs.compiled._cache_size() <= 3

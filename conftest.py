@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 
 import pytest
@@ -15,8 +16,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test whose optional packages are not installed, with their names as the reason."""
+    """Skip a test whose optional packages are not installed, with their names as the reason.
+
+    Where they are what a run is for, their absence is a failure: `RAY_TESTS=required` says so of ray.
+    """
     wanted = [module for mark in item.iter_markers("needs") for module in mark.args]
     absent = sorted({module for module in wanted if find_spec(module) is None})
+    required = [module for module in absent if os.environ.get(f"{module.upper()}_TESTS") == "required"]
+    if required:
+        pytest.fail(f"required, but not installed: {', '.join(required)}", pytrace=False)
     if absent:
         pytest.skip(f"not installed: {', '.join(absent)}")

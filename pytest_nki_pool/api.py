@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from pytest_nki_pool import expect as expectations
 from pytest_nki_pool.checks import CHECKS, GROUPS
 from pytest_nki_pool.launch.backends import BACKENDS
 from pytest_nki_pool.launch.load import innermost
 from pytest_nki_pool.launch.locate import locate_module
 from pytest_nki_pool.launch.targets import TARGETS, choose
-from pytest_nki_pool.plan import Plan
+from pytest_nki_pool.plan import Plan, every_identity
 from pytest_nki_pool.report.failure import describe
 from pytest_nki_pool.report.tally import Tally
 from pytest_nki_pool.report.terminal import summary, table, title
@@ -26,7 +28,8 @@ from pytest_nki_pool.spec.platforms import GENERATIONS
 from pytest_nki_pool.verdict import CONSEQUENCES, Status, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from os import PathLike
 
 #: How many failures the text of a report shows in full.
 _SHOWN = 3
@@ -96,6 +99,7 @@ def check_kernel(
     seed: int = 0,
     checks: Sequence[str] = (),
     cases: Iterable[str | Case] = (),
+    expect: str | PathLike[str] | Iterable[str | PathLike[str]] = (),
     **spec: Any,
 ) -> Report:
     """Run the suite on one kernel.
@@ -110,6 +114,9 @@ def check_kernel(
         seed: seed of the random data families.
         checks: checks or groups by name; empty for all.
         cases: single cases, such as "c128h56w56k2:bf16:normal:s17"; empty for those of the tier.
+        expect: TOML files of known failures and flaky cases, with the meaning that ``--nki-expect`` gives them: a known
+            failure is good, but one that passes, fails in another way or has expired is not, nor is an entry that fits
+            no case of any run, unless `cases` are given.
         **spec: fields of `KernelSpec` and of `Capabilities` by their names, such as ``layout="NHWC"`` or
             ``accuracy="native"``; they replace those of a spec that is given.
 
@@ -119,6 +126,7 @@ def check_kernel(
         KernelLoadError: the target does not lead to a function.
         KernelSignatureError: its parameters cannot be mapped.
         KernelClaimError: it claims what no kernel can.
+        ExpectationError: a file of expectations cannot be read or understood.
     """
     described = _described(_spec_of(kernel), spec)
     place, missing = choose(_known("target", [target], ("auto", *TARGETS))[0])
@@ -136,15 +144,20 @@ def check_kernel(
         checks=_known("check", checks, (*GROUPS, *CHECKS)),
         cases=tuple(case if isinstance(case, Case) else Case.parse(case) for case in cases),
     )
+    files = _files(expect)
+    known = expectations.read(files)
     bench = Workbench(place, Path.cwd())
     bench.kernel(described)
     tally = Tally()
     for trial in (trial for group in GROUPS for trial in plan.trials(group)):
-        verdict = bench.verdict(trial)
+        verdict = known.apply(bench.verdict(trial))
         tally.record(verdict.to_json(), when="call", outcome=CONSEQUENCES[verdict.finding.status].outcome)
-    decision = tally.decide(0, concerned=True)
+    seen = {str(verdict.identity) for verdict in tally.verdicts}
+    faults = known.faults(seen, every_identity([described], {0, plan.seed})) if files and not plan.cases else []
+    decision = tally.decide(0, concerned=True, faults=faults)
     report = Report(tuple(tally.verdicts), decision.exit_code, decision.reason)
     given = [repr(kernel) if isinstance(kernel, str) else "kernel", *(f"{name}={spec[name]!r}" for name in spec)]
+    given += [f"expect={[str(file) for file in files]!r}"] if files else []
     return replace(report, reruns=tuple(_rerun(given, verdict) for verdict in report.failures))
 
 
@@ -207,6 +220,11 @@ def _paths(asked: Collection[str] | None) -> tuple[str, ...]:
         if BACKENDS[name].missing():
             raise ValueError(f"{name}: {BACKENDS[name].missing()}")
     return tuple(name for name in BACKENDS if name in names)
+
+
+def _files(given: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[Path]:
+    several = given if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    return [Path(file).expanduser() for file in several]
 
 
 def _one_per_generation(platforms: Iterable[str]) -> tuple[str, ...]:

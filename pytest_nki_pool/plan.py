@@ -82,6 +82,13 @@ class Plan:
             for backends in self._ways(check)
         ]
 
+    def would_run(self, check: Check) -> bool:
+        """Whether a check is asked for and has cases, whatever it lacks; a kernel's dtypes aside."""
+        if not self._asks_for(check):
+            return False
+        cases = self.cases or corpus.cases(check.group, self.tier, self.seed)
+        return any(self._fits(check, case) for case in cases) or any(self._own([check]))
+
     def _shared(self, group: str, checks: list[Check]) -> Iterator[tuple[Case, Check, KernelSpec]]:
         """The cases that are the same for every kernel."""
         for case in self.cases or corpus.cases(group, self.tier, self.seed):
@@ -99,8 +106,10 @@ class Plan:
                     yield case, check, kernel
 
     def _wants(self, check: Check) -> bool:
-        asked = not self.checks or check.name in self.checks or check.group in self.checks
-        return asked and not check.missing()
+        return self._asks_for(check) and not check.missing()
+
+    def _asks_for(self, check: Check) -> bool:
+        return not self.checks or check.name in self.checks or check.group in self.checks
 
     def _fits(self, check: Check, case: Case) -> bool:
         """A single case goes to the checks that are about its family, unless checks were named."""

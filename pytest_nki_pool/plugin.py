@@ -52,8 +52,8 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Read the settings, and refuse here what cannot be had: a usage error raised in an xdist worker loses its text."""
     from pytest_nki_pool.collect import MARKER
-    from pytest_nki_pool.report.recorder import Recorder
     from pytest_nki_pool.session.pool import only_lists, session_of
+    from pytest_nki_pool.session.recorder import Recorder
     from pytest_nki_pool.session.validation import validate
 
     config.addinivalue_line("markers", MARKER)
@@ -115,7 +115,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     session = config.stash[KEY]
     if not session.concerned:
         return []
-    from pytest_nki_pool.report.header import header
+    from pytest_nki_pool.session.header import header
 
     return header(session)
 

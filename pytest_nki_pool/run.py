@@ -6,6 +6,7 @@ import time
 import traceback
 from dataclasses import replace
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from pytest_nki_pool.checks.base import KernelRaised, raised_by
 from pytest_nki_pool.emulator import UnsupportedByEmulator
 from pytest_nki_pool.launch.errors import (
     KernelDialectError,
+    KernelSpecError,
     MachineError,
     Mistrusted,
     UnsupportedByPath,
@@ -32,10 +34,20 @@ from pytest_nki_pool.spec.goldens import Goldens
 from pytest_nki_pool.verdict import Finding, Status, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from pytest_nki_pool.search import Search
     from pytest_nki_pool.spec.kernel import Convention, Dialect, KernelSpec
+
+#: What is raised before or besides the kernel -> what that makes of the case.
+_NOT_OF_THE_KERNEL: Mapping[type[Exception], Status] = MappingProxyType(
+    {
+        UnsupportedByPath: Status.UNSUPPORTED,
+        Mistrusted: Status.MISTRUSTED,
+        KernelSpecError: Status.INTERNAL,
+    }
+)
 
 
 class Workbench:
@@ -185,9 +197,9 @@ def _raised(error: Exception, excluded: str, kernel: Kernel) -> Finding:
     """What a launch that raised says about the kernel."""
     if isinstance(error, MachineError):
         return Finding(error.fault.status or Status.CRASH, str(error))
+    if type(error) in _NOT_OF_THE_KERNEL:
+        return Finding(_NOT_OF_THE_KERNEL[type(error)], str(error))
     what = f"{type(error).__name__}: {error}{_where(error, kernel)}"
-    if isinstance(error, (UnsupportedByPath, Mistrusted)):
-        return Finding(Status.MISTRUSTED if isinstance(error, Mistrusted) else Status.UNSUPPORTED, str(error))
     if isinstance(error, UnsupportedByEmulator):
         return Finding(Status.INTERNAL, f"the emulator cannot judge this kernel: {what}")
     if not is_refusal(error):

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_nki_pool.commands import Answer, CliError
-from pytest_nki_pool.report.earlier import taken_over
-from pytest_nki_pool.report.facts import gather
 from pytest_nki_pool.report.formats import LINES, ReportError
 from pytest_nki_pool.report.lines import LinesWriter
 from pytest_nki_pool.report.model import Record, Run
-from pytest_nki_pool.report.output import in_words, scrubbed
 from pytest_nki_pool.report.read import read
 from pytest_nki_pool.report.scrub import Scrubber
 from pytest_nki_pool.report.tally import RETRY
+from pytest_nki_pool.session.earlier import taken_over
+from pytest_nki_pool.session.facts import gather
+from pytest_nki_pool.session.output import in_words, scrubbed
 from pytest_nki_pool.session.validation import validate
 from pytest_nki_pool.sweep.engine import EngineError, drive
 from pytest_nki_pool.sweep.progress import progress, summary
@@ -114,17 +114,7 @@ def _earlier(path: str | None, run: Run) -> Sequence[Record]:
 
 def _begin(path: Path, run: Run, earlier: Sequence[Record]) -> tuple[LinesWriter, Counter[str]]:
     """The report with what is known already, and how much that is; a report that was there stays until then."""
-    unfinished = path.with_name(f".{path.name}.part")
-    writer = LinesWriter(unfinished)
-    try:
-        writer.write(run.to_json())
-        for record in earlier:
-            writer.write(record.to_json())
-        unfinished.replace(path)
-    except OSError:
-        unfinished.unlink()
-        raise
-    writer.path = path
+    writer = LinesWriter.replacing(path, [run.to_json(), *(record.to_json() for record in earlier)])
     return writer, Counter(record.verdict.finding.status.value for record in earlier)
 
 

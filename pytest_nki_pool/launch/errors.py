@@ -24,6 +24,10 @@ class KernelSignatureError(Exception):
     """A kernel's parameters cannot be told apart as input, output and pool size."""
 
 
+class KernelSpecError(Exception):
+    """A function of a `KernelSpec` raised for a launch that every average pool must take; the kernel was not asked."""
+
+
 class KernelDialectError(Exception):
     """The installed Neuron SDK does not launch kernels of this kind."""
 
@@ -61,6 +65,7 @@ _NO_REFUSAL = (
     MemoryError,
     RecursionError,
     KernelExitError,
+    KernelSpecError,
     MachineError,
     ResultMismatch,
     UnsupportedByEmulator,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -9,13 +10,13 @@ import numpy as np
 
 from pytest_nki_pool.emulator.frameworks.op import ArraySpec
 from pytest_nki_pool.launch.arguments import understand
-from pytest_nki_pool.launch.errors import KernelClaimError, KernelSignatureError
+from pytest_nki_pool.launch.errors import KernelClaimError, KernelSignatureError, KernelSpecError
 from pytest_nki_pool.launch.layouts import LAYOUTS
 from pytest_nki_pool.spec.dtypes import DTYPES
 from pytest_nki_pool.spec.kernel import Accuracy, Ragged
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pytest_nki_pool.launch.arguments import Arguments
     from pytest_nki_pool.launch.load import Loaded
@@ -80,6 +81,9 @@ class Kernel:
 
         Args:
             args: input array and pool size, or the arguments of a kernel that is no pool.
+
+        Raises:
+            KernelSpecError: a function of its spec raised, or gave no grid, for a launch that a pool must take.
         """
         if self.arguments is None:
             return Call(tuple(args))
@@ -90,8 +94,12 @@ class Kernel:
         if "out" in self.arguments:
             pooled = _pooled(ArraySpec(x.shape, x.dtype), k)
             out = poisoned(ArraySpec(axes.shape(pooled.shape), pooled.dtype))
-        positional, keyword = self.arguments.fill(image, out, k)
-        return Call(positional, keyword, self._grid(image, k), out, images=x.ndim > 3)
+        proper = x.ndim >= 3 and x.size > 0 and 1 <= k <= min(x.shape[-2:])
+        with self._answering("call or extra", image, k, required=proper):
+            positional, keyword = self.arguments.fill(image, out, k)
+        with self._answering("grid", image, k, required=proper):
+            grid = self._grid(image, k)
+        return Call(positional, keyword, grid, out, images=x.ndim > 3)
 
     def settle(self, call: Call, returned: Any) -> Any:
         """The result of a launch, an average pool's with the axes of its input.
@@ -107,6 +115,19 @@ class Kernel:
             return returned
         result = returned if call.out is None else call.out
         return LAYOUTS[self.spec.layout].from_kernel(result, images=call.images)
+
+    @contextmanager
+    def _answering(self, what: str, image: np.ndarray, k: int, *, required: bool) -> Iterator[None]:
+        """Keep what the spec's functions raise apart from refusals; where a launch must raise anyway, it is one."""
+        try:
+            yield
+        except Exception as error:
+            if not required:
+                raise
+            raise KernelSpecError(
+                f"the KernelSpec of {self.spec.target} does not describe this launch: for shape {image.shape} and "
+                f"k {k} its {what} raised {type(error).__name__}: {error}; correct its functions of shape and k"
+            ) from error
 
     def _grid(self, image: np.ndarray, k: int) -> tuple[int, ...]:
         if self.spec.lnc is not None:

@@ -174,11 +174,21 @@ def prepare_simulator(environ: Mapping[str, str], platform: str) -> Environment:
     Raises:
         NeuronError: the environment asks for another chip.
     """
-    contradictions = tuple(_refused_override(environ, platform))
-    if contradictions:
-        raise NeuronError("; ".join(contradictions))
+    contradiction = refused_override(environ, platform)
+    if contradiction:
+        raise NeuronError(contradiction)
     wanted = {_OVERRIDE: CHIPS[platform].generation, "NKI_PRECISE_FP": "1"}
     return Environment(MappingProxyType(dict(environ) | wanted), MappingProxyType(wanted), MappingProxyType({}))
+
+
+def refused_override(environ: Mapping[str, str], platform: str) -> str:
+    """Why the chip that an environment compiles for is not the one that a run is for; empty when it is.
+
+    Args:
+        environ: the environment that the user gave.
+        platform: the chip that the run is for.
+    """
+    return "".join(_refused_override(environ, platform))
 
 
 def _refusals(environ: Mapping[str, str], platform: str) -> Iterator[str]:
@@ -197,7 +207,10 @@ def _refused_override(environ: Mapping[str, str], platform: str) -> Iterator[str
     generation = CHIPS[platform].generation
     names = {generation, *(name for name, chip in CHIPS.items() if chip.generation == generation)}
     if override and override not in names:
-        yield f"{_OVERRIDE}={override} compiles for another chip than {platform}, which this run is for; unset it"
+        yield (
+            f"{_OVERRIDE}={override} compiles for another chip than {platform}, which this run is for; "
+            f"unset it, or set it to {' or '.join(sorted(names))}"
+        )
 
 
 def _refused_flags(text: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_nki_pool.neuron.counters import read_counters
 from pytest_nki_pool.neuron.environment import EXEC_TIMEOUT, Folders, prepare
-from pytest_nki_pool.neuron.errors import CoresBusyError
+from pytest_nki_pool.neuron.errors import CoresBusyError, NeuronError
 from pytest_nki_pool.neuron.lease import lease
 from pytest_nki_pool.neuron.lockfiles import prepare_folder, try_lock, unlock
 from pytest_nki_pool.neuron.quarantine import quarantine, quarantined
@@ -107,6 +107,21 @@ class Seat:
             self._avoid = frozenset(self.lease.cores if avoid else ())
             self.lease.release()
             self.lease = None
+
+    def exchange(self) -> bool:
+        """Take another core that is free at this moment, and only then give the present one back.
+
+        Returns:
+            Whether there was one; the one given back is free when the children that use it have ended.
+        """
+        present = self.take()
+        others = [core for core in self.place.pool.cores if core not in present.cores]
+        try:
+            self.lease = lease(others, self.place.locks)
+        except NeuronError:
+            return False
+        present.release()
+        return True
 
     def rest(self, what: str, reason: str) -> None:
         """Leave the core, and let it rest after what happened on it; another is not waited for.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from pytest_nki_pool.report.formats import ReportError
 from pytest_nki_pool.report.model import Record, Report, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 
@@ -31,6 +32,34 @@ class LinesWriter:
         self._file = path.open("wb", buffering=0)
         self._size = 0
         self._digest = Digest()
+
+    @classmethod
+    def replacing(cls, path: Path, lines: Iterable[Mapping[str, Any]]) -> LinesWriter:
+        """A writer behind the first lines of a file, which holds what it held until all of them stand in its place.
+
+        Args:
+            path: the file; what is no regular file, such as a device, is written in place.
+            lines: header, and verdicts taken over.
+
+        Raises:
+            OSError: they cannot be written; the file is as it was.
+        """
+        final = path.resolve()
+        in_place = final.exists() and not final.is_file()
+        writer = cls(path if in_place else final.with_name(f".{final.name}.part"))
+        try:
+            for line in lines:
+                writer.write(line)
+            if not in_place:
+                os.fsync(writer._file.fileno())  # or the new name may outlive a power failure, and its bytes not
+                writer.path.replace(final)
+        except OSError:
+            writer._file.close()
+            if not in_place:
+                writer.path.unlink(missing_ok=True)
+            raise
+        writer.path = path
+        return writer
 
     def write(self, line: Mapping[str, Any]) -> None:
         """Write the header or a verdict.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_nki_pool.neuron.devices import Inventory, differences, inventory
-from pytest_nki_pool.neuron.environment import refusals
+from pytest_nki_pool.neuron.environment import refusals, refused_override
 from pytest_nki_pool.neuron.errors import NeuronError
 from pytest_nki_pool.neuron.roots import Roots
 from pytest_nki_pool.neuron.selection import select
@@ -104,7 +104,7 @@ class Machine:
 
         Args:
             target: where kernels execute.
-            platforms: the chips asked for; empty when nobody asked.
+            platforms: the chips of the run; of a device, those asked for.
 
         Raises:
             pytest.UsageError: says what was seen, what is allowed and what to do.
@@ -116,6 +116,8 @@ class Machine:
             )
         if target != "device":
             self._refuse_without_device(target)
+            if target == "simulator":
+                self._refuse_override(platforms)
             return
         self._validate_instance()
         for platform in platforms:
@@ -184,6 +186,12 @@ class Machine:
             f"driver {found.driver or 'not known'}",
             "cores": f"{pool.limit} of {indices}" if pool.limit < len(pool.cores) else indices,
         }
+
+    def _refuse_override(self, platforms: tuple[str, ...]) -> None:
+        for platform in platforms:
+            reason = refused_override(os.environ, platform)
+            if reason:
+                raise pytest.UsageError(f"{reason}, or choose another chip by --nki-platform")
 
     def _refuse_without_device(self, target: str) -> None:
         settings = self.settings

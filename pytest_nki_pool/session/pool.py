@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     from pytest_nki_pool.expect import Expectations
     from pytest_nki_pool.plan import Plan, Trial
-    from pytest_nki_pool.report.earlier import Earlier
     from pytest_nki_pool.report.model import Record
     from pytest_nki_pool.run import Workbench
     from pytest_nki_pool.search import Search
     from pytest_nki_pool.session.choice import Choice
+    from pytest_nki_pool.session.earlier import Earlier
     from pytest_nki_pool.session.launching import Launching
     from pytest_nki_pool.session.machine import Machine
     from pytest_nki_pool.settings.read import Settings
@@ -129,7 +129,8 @@ class PoolSession:
         if self.concerned:
             from pytest_nki_pool.checks import CHECKS
 
-            parts |= {f"check {check.name}": check.missing() for check in CHECKS.values()}
+            lacking = [check for check in CHECKS.values() if check.missing()]
+            parts |= {f"check {check.name}": check.missing() for check in lacking if self.plan.would_run(check)}
             parts |= self.chosen.faults
             parts |= {f"kernel {spec.label}": self._refusal(spec) for spec in self.chosen.specs if self.chosen.built_in}
         return {name: reason for name, reason in parts.items() if reason}
@@ -266,8 +267,8 @@ class PoolSession:
         if folder is None:
             return ""
         from pytest_nki_pool.report.artifacts import keep
-        from pytest_nki_pool.report.output import in_words, scrubbed
         from pytest_nki_pool.report.scrub import Scrubber
+        from pytest_nki_pool.session.output import in_words, scrubbed
 
         try:
             told = scrubbed(record, Scrubber.of(self.settings.root))
@@ -308,7 +309,7 @@ class PoolSession:
     @cached_property
     def earlier(self) -> Earlier:
         """What earlier reports say about the cases of this run; an xdist worker is handed it by the controller."""
-        from pytest_nki_pool.report.earlier import Earlier
+        from pytest_nki_pool.session.earlier import Earlier
 
         if hasattr(self._config, "workerinput"):
             return Earlier.from_json(self._config.workerinput["nki_pool_earlier"])

@@ -25,11 +25,8 @@ def validate(session: PoolSession) -> None:
         asked = name if session.settings.target == name else f"auto, which chose {name}"
         raise pytest.UsageError(f"{source}: target {asked}: {missing}")
     chips = session.settings.given["platform"] if session.settings.sources["platform"] != "default" else ()
-    session.machine.validate(name, chips)
-    for backend in session.settings.backends:
-        if backend in session.missing:
-            raise pytest.UsageError(f"{session.settings.sources['backend']}: {backend}: {session.missing[backend]}")
-    for step in (_checks, _cases, _kernels, _expectations, _search, _earlier):
+    session.machine.validate(name, chips if name == "device" else session.platforms)
+    for step in (_checks, _cases, _backends, _kernels, _expectations, _search, _earlier):
         step(session)
 
 
@@ -46,6 +43,12 @@ def _checks(session: PoolSession) -> None:
             for check in CHECKS.values():
                 if name in (check.name, check.group) and check.missing():
                     raise pytest.UsageError(f"{source}: {name}: {check.missing()}")
+
+
+def _backends(session: PoolSession) -> None:
+    for backend in session.settings.backends:
+        if backend in session.missing:
+            raise pytest.UsageError(f"{session.settings.sources['backend']}: {backend}: {session.missing[backend]}")
 
 
 def _expectations(session: PoolSession) -> None:

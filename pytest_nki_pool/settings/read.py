@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_nki_pool.options import BACKENDS, OPTION_GROUPS
-from pytest_nki_pool.report.settings import ReportSettings
 from pytest_nki_pool.settings.claims import Claims
 from pytest_nki_pool.settings.devices import DeviceSettings
+from pytest_nki_pool.settings.report import ReportSettings
 from pytest_nki_pool.settings.shards import Shard, discover, resolve
 from pytest_nki_pool.spec.platforms import GENERATIONS
 

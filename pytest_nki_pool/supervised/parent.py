@@ -21,6 +21,7 @@ from pytest_nki_pool.neuron.errors import CoresBusyError, NeuronError
 from pytest_nki_pool.neuron.faults import Kind, Outcome, Retry, classify
 from pytest_nki_pool.plan import Trial
 from pytest_nki_pool.supervised import wire
+from pytest_nki_pool.supervised.messages import adding, ending, opinion, telling
 from pytest_nki_pool.verdict import Finding, Status, Verdict
 
 if TYPE_CHECKING:
@@ -31,13 +32,12 @@ if TYPE_CHECKING:
     from pytest_nki_pool.neuron.seat import Seat
     from pytest_nki_pool.run import Workbench
     from pytest_nki_pool.search import Search
+    from pytest_nki_pool.spec.kernel import KernelSpec
 
 #: Seconds in which a child must have imported the framework, besides the time that a launch has.
 _START = 120.0
 #: Seconds between two tries to use a core that somebody outside the test runs holds.
 _BUSY = 0.5
-#: Lines of what a child printed that a failure shows.
-_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +89,22 @@ class Supervised:
         self._children: dict[tuple[str, ...], Child] = {}
         self._answered: set[tuple[str, ...]] = set()
         self._last: Trial | None = None
+        self._kept: dict[str, np.ndarray] | None = None
+        self._confirmed: dict[tuple[KernelSpec, tuple[str, ...]], str] = {}
         self._over: Fault | None = None
         self._flags: tuple[str, ...] = ()
         self._folder = tempfile.TemporaryDirectory(prefix="nki-pool-", ignore_cleanup_errors=True)
 
     def verdict(self, trial: Trial) -> Verdict:
-        """Run one trial, again where that may help; whatever happens becomes a verdict."""
-        self._last = None
+        """Run one trial, again where that may help; whatever happens becomes a verdict, but for Ctrl-C."""
+        try:
+            return self._verdict(trial)
+        except KeyboardInterrupt:
+            self._end_children()  # one that hangs would be waited for at the end
+            raise
+
+    def _verdict(self, trial: Trial) -> Verdict:
+        self._last = self._kept = None
         if self._over:
             return _unmeasured(trial, Status.NOT_RUN, f"not launched: every launch would meet the same: {self._over}")
         met: list[Fault] = []
@@ -107,12 +116,18 @@ class Supervised:
             attempt = self._attempt(trial, alone=alone)
         if attempt.fault and attempt.fault.rule.ends_run:
             self._over = attempt.fault
-        return _telling(attempt.verdict, met)
+        verdict = telling(attempt.verdict, met)
+        finding = verdict.finding
+        if self._seat and not attempt.fault and finding.status is Status.FAIL and not finding.raised:
+            return adding(verdict, self._diagnose(trial, attempt.verdict, self._seat))
+        return verdict
 
     def arrays(self, trial: Trial | Search) -> dict[str, np.ndarray]:
         """The arrays of the trial that ran last, see `Workbench.arrays`; only those known here if its child ended."""
         if not isinstance(trial, Trial):
             return {}
+        if self._last is trial and self._kept is not None:
+            return self._kept
         child = self._children.get(trial.backends)
         if child is None or self._last is not trial:
             return self._bench.expected_arrays(trial)
@@ -136,6 +151,32 @@ class Supervised:
         if self._seat:
             self._seat.leave()
         self._folder.cleanup()
+
+    def _diagnose(self, trial: Trial, verdict: Verdict, seat: Seat) -> str:
+        """Launch a case with wrong values once more, on another core; whatever comes of it, the verdict stands.
+
+        A kernel that is wrong on two cores is not tried again: each try costs the start of a process.
+
+        Returns:
+            What came of it.
+        """
+        subject = trial.kernel, trial.backends
+        if subject in self._confirmed:
+            return f"not tried on another core: two agreed on {self._confirmed[subject]}"
+        kept = self.arrays(trial) if self._keeping.arrays else None
+        first = seat.take().cores[0].index
+        if not seat.exchange():
+            return f"wrong values on core {first}, not tried on another: no other core that may be used is free"
+        self.leave_to_parent()
+        again = self._attempt(trial)
+        other = seat.lease.cores[0].index if seat.lease else None
+        self._last, self._kept = trial, kept
+        if again.fault:
+            self._rest(again.fault)
+            self._over = again.fault if again.fault.rule.ends_run else None
+        elif again.verdict.finding.message == verdict.finding.message:
+            self._confirmed[subject] = f"{trial.check.name} of {trial.case}"
+        return opinion(first, other, verdict.finding, again.verdict.finding)
 
     def _attempt(self, trial: Trial, *, alone: bool = False) -> _Attempt:
         started = time.perf_counter()
@@ -170,7 +211,7 @@ class Supervised:
         if not began and fault.kind is Kind.CRASH:
             status = Status.INTERNAL
         told = str(fault) if with_device else f"{fault.kind.value} ({fault.evidence})"
-        return _Attempt(_unmeasured(trial, status, _ending(told, end, self._deadline), seconds), fault)
+        return _Attempt(_unmeasured(trial, status, ending(told, end, self._deadline), seconds), fault)
 
     def _judge(self, trial: Trial, child: Child, answer: Mapping[str, Any], before: Mapping[str, str]) -> _Attempt:
         """What an answer is worth: what was raised may tell of the machine, and so may the counters."""
@@ -251,14 +292,18 @@ class Supervised:
         if self._seat is None:
             again = fault.rule.retry in {Retry.FRESH, Retry.SERIAL}
             return again and not met
-        if fault.rule.quarantine != "nothing":
-            self._end_children()
-            with contextlib.suppress(NeuronError):
-                self._seat.rest(fault.rule.quarantine, str(fault))
+        self._rest(fault)
         if fault.rule.retry is not Retry.WAIT and fault.rule.retry in {one.rule.retry for one in met}:
             return False
         remedy = self._remedies().get(fault.rule.retry)
         return remedy is not None and remedy(self._seat, busy_until)
+
+    def _rest(self, fault: Fault) -> None:
+        """Leave the core and let it rest, if the fault asks for that."""
+        if self._seat and fault.rule.quarantine != "nothing":
+            self._end_children()
+            with contextlib.suppress(NeuronError):
+                self._seat.rest(fault.rule.quarantine, str(fault))
 
     def _remedies(self) -> Mapping[Retry, Callable[[Seat, float], bool]]:
         """What makes another launch worthwhile, and whether it does."""
@@ -334,19 +379,3 @@ def _helper(trial: Trial) -> Callable[[dict[str, Any]], dict[str, Any]]:
 
 def _unmeasured(trial: Trial, status: Status, message: str, seconds: float = 0.0) -> Verdict:
     return Verdict(trial.identity, Finding(status, message), seconds)
-
-
-def _ending(told: str, end: End, deadline: float) -> str:
-    """What a person needs to know of a child that ended without an answer."""
-    what = f"no verdict within {deadline:g} s" if end.timed_out else "the process running this case ended"
-    printed = end.text.strip().splitlines()[-_SHOWN:]
-    return "\n".join([f"{what}: {told}", *(f"  | {line}" for line in printed)])
-
-
-def _telling(verdict: Verdict, met: list[Fault]) -> Verdict:
-    """The verdict, with what went wrong before."""
-    if not met:
-        return verdict
-    earlier = "\n".join(f"launch {number} ended with {fault}" for number, fault in enumerate(met, start=1))
-    message = "\n".join(filter(None, [verdict.finding.message, f"this is launch {len(met) + 1}; {earlier}"]))
-    return dataclasses.replace(verdict, finding=dataclasses.replace(verdict.finding, message=message))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pytest_nki_pool.checks import CHECKS
 from pytest_nki_pool.plan import Trial
 from pytest_nki_pool.report.model import Gallery, Record
-from pytest_nki_pool.report.output import scrubbed
 from pytest_nki_pool.report.scrub import Scrubber
+from pytest_nki_pool.session.output import scrubbed
 from pytest_nki_pool.spec.case import Case
 from pytest_nki_pool.sweep.setup import again
 from pytest_nki_pool.verdict import Identity
@@ -18,8 +18,9 @@ from pytest_nki_pool.verdict import Identity
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-#: Seconds after which a worker hands in what it has: what a killed sweep loses, and how often progress shows.
-_SLICE = 1.0
+#: Seconds after which a worker hands in what it has, which is what a killed sweep loses of it besides the case that
+#: runs. Each time costs a few milliseconds of talking.
+_SLICE = 0.1
 
 
 class Worker:

@@ -58,19 +58,19 @@ BEHAVIOUR: tuple[Specimen, ...] = (
         "Return the fp32 value next to the mean, towards zero, for every window of more than four elements.",
     ),
     wrong(
-        "rounding",
+        "steps",
         "running_mean",
         "exactness",
         "Update a running mean along rows, then along columns: each of its k divisions rounds.",
     ),
     wrong(
-        "rounding",
+        "steps",
         "weighs_means_of_bands",
         "exactness",
         "Average five rows of a large window at a time and weigh the averages: every weight rounds.",
     ),
     wrong(
-        "rounding",
+        "steps",
         "running_mean_of_rows",
         "exactness",
         "Update a running mean with the mean of each row of a large window: each division rounds.",
@@ -88,7 +88,7 @@ BEHAVIOUR: tuple[Specimen, ...] = (
         "Cut the last three bits of fp32 inputs where windows have 16 elements or more.",
     ),
     wrong(
-        "rounding",
+        "steps",
         "reciprocal_by_logarithm",
         "statistics",
         "Compute the reciprocal of large areas as exp(-log(area)), which is off by some ulps.",
@@ -106,7 +106,7 @@ BEHAVIOUR: tuple[Specimen, ...] = (
         "Clear the last bit of an fp32 mean above 1e6 where k is odd, for lack of room in a fixed-point output.",
     ),
     wrong(
-        "rounding",
+        "steps",
         "scales_large_windows_by_sevenths",
         "exactness",
         "Scale windows of more than 16 rows in two steps, by a seventh and by seven over the area.",

@@ -7,13 +7,19 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_nki_pool import KernelSpec, NotConformant, check_kernel
+from pytest_nki_pool.expect import ExpectationError
 from pytest_nki_pool.launch.errors import KernelClaimError, KernelSignatureError
 from pytest_nki_pool.launch.load import KernelLoadError
+from pytest_nki_pool.launch.targets import device
 from pytest_nki_pool.verdict import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 #: Right in fp32, rounds twice in bf16 and fp16.
 SUM_CAST = "pytest_nki_pool.kernels.tutorial_returning:tensor_avgpool_kernel"
@@ -65,6 +71,67 @@ def test_claims_and_fields_of_the_spec_by_their_names() -> None:
         run(spec, dtype="fp32")
 
 
+KNOWN = """
+[[known_failure]]
+id = "values/*:fp16:*"
+reason = "rounds twice, ticket 4711"
+message = "MESSAGE"
+"""
+
+
+@pytest.fixture
+def known(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a file of expectations about the case that `SUM_CAST` fails."""
+
+    def write(message: str = "outputs are wrong", more: str = "", name: str = "known.toml") -> Path:
+        (tmp_path / name).write_text(KNOWN.replace("MESSAGE", message) + more)
+        return tmp_path / name
+
+    return write
+
+
+def test_a_known_failure_is_good_and_stays_visible(known: Callable[..., Path]) -> None:
+    report = run(SUM_CAST, expect=known())
+    assert (report.ok, report.counts) == (True, {Status.PASS: 1, Status.XFAIL: 1})
+    assert run(SUM_CAST, expect=[str(known("something else", name="a.toml")), known(name="b.toml")]).exit_code == 1
+
+
+def test_an_expectation_that_does_not_hold_fails(known: Callable[..., Path]) -> None:
+    assert run(RIGHT, expect=known()).counts == {Status.PASS: 1, Status.XPASS: 1}
+    assert run(RIGHT, expect=known()).exit_code == 1
+    changed = run(SUM_CAST, expect=known("something else"))
+    assert "expected a message with 'something else', but it is" in changed.failures[0].finding.message
+    expired = run(SUM_CAST, expect=known(more="until = 2020-01-31"))
+    assert "excused this until 2020-01-31" in expired.failures[0].finding.message
+
+
+def test_a_failure_with_expectations_is_repeated_with_them(known: Callable[..., Path]) -> None:
+    report = run(RIGHT, expect=known())
+    repeated = eval(report.reruns[0], {"check_kernel": check_kernel})  # noqa: S307  (the text is ours)
+    assert repeated.counts == {Status.XPASS: 1}
+
+
+def test_an_entry_that_fits_no_case_of_any_run_fails_a_run_of_the_corpus(known: Callable[..., Path]) -> None:
+    """A run of single cases says nothing of the others."""
+    corpus = {"backends": ("baremetal",), "checks": ("determinism",), "tier": "smoke", "accuracy": "fp32_sum_cast"}
+    idle = known().with_name("idle.toml")
+    idle.write_text('[[known_failure]]\nid = "values/nobody/*"\nreason = "none"\n')
+    report = check_kernel(SUM_CAST, expect=idle, **corpus)
+    assert report.exit_code == 1
+    assert report.reason == "idle.toml, known_failure 1 fits no case of any run: values/nobody/*"
+    assert "fits no case" in str(report)
+    assert check_kernel(SUM_CAST, expect=known(), **corpus).ok
+    assert run(SUM_CAST, expect=idle, accuracy="fp32_sum_cast").ok
+
+
+def test_a_file_of_expectations_that_cannot_be_understood(tmp_path: Path) -> None:
+    with pytest.raises(ExpectationError, match="cannot be read: No such file"):
+        run(RIGHT, expect="nowhere.toml")
+    (tmp_path / "bad.toml").write_text("[[known]]")
+    with pytest.raises(ExpectationError, match=r"bad\.toml: 'known' is not known"):
+        run(RIGHT, expect=tmp_path / "bad.toml")
+
+
 def test_every_backend_by_default() -> None:
     pytest.importorskip("torch")
     pytest.importorskip("jax")
@@ -112,6 +179,14 @@ def test_what_cannot_be_had_is_refused_in_words(name: str) -> None:
     with pytest.raises(error) as caught:
         run(RIGHT, **arguments)
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("target", ["device", "auto"])
+def test_a_device_is_refused_before_the_kernel_is_executed(monkeypatch: pytest.MonkeyPatch, target: str) -> None:
+    monkeypatch.setattr(device, "found", lambda: "/dev/neuron0")
+    monkeypatch.setattr(device, "missing", lambda: "")
+    with pytest.raises(ValueError, match=r"^target device: .*leases no NeuronCore; run pytest .*--nki-target=device"):
+        check_kernel("nowhere.py:avgpool", target=target)
 
 
 def test_a_target_that_leads_nowhere() -> None:

@@ -6,10 +6,16 @@ import numpy as np
 import pytest
 
 from pytest_nki_pool import KernelSpec
+from pytest_nki_pool.checks import CHECKS
+from pytest_nki_pool.checks.base import KernelRaised
+from pytest_nki_pool.checks.base import launch as launch_checked
 from pytest_nki_pool.emulator.frameworks.op import ResultMismatch
 from pytest_nki_pool.launch.errors import KernelSignatureError
+from pytest_nki_pool.plan import Trial
 from pytest_nki_pool.run import Workbench
 from pytest_nki_pool.spec import oracle
+from pytest_nki_pool.spec.case import Case
+from pytest_nki_pool.verdict import Status
 
 IMAGE = np.arange(3 * 5 * 8, dtype=np.float32).reshape(3, 5, 8) ** 2
 
@@ -239,6 +245,39 @@ def test_what_cannot_be_launched_is_refused_in_words(name, bench):
     with pytest.raises(KernelSignatureError) as caught:
         bench.kernel(spec)
     assert says in str(caught.value)
+
+
+NOT_ANSWERING = {
+    "grid": (KernelSpec("pool.py:strided", call=("x", "k", "k", 0), grid=lambda shape, k: shape[9]), "its grid raised"),
+    "no grid": (KernelSpec("pool.py:strided", call=("x", "k", "k", 0), grid=lambda shape, k: None), "its grid raised"),
+    "call": (KernelSpec("pool.py:strided", call=("x", lambda shape, k: shape[9], "k", 0)), "its call or extra raised"),
+    "extra": (
+        KernelSpec("pool.py:by_keyword", call=("x",), extra={"pool": lambda shape, k: shape[9]}),
+        "its call or extra raised",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NOT_ANSWERING)
+def test_a_function_of_the_spec_that_raises_is_no_refusal_of_the_kernel(name, bench):
+    spec, says = NOT_ANSWERING[name]
+    check = CHECKS["values"]
+    beyond = Case.parse("c300h6w6k2:fp32:ones")  # more channels than claimed, where a refusal would do
+
+    for case in (Case.parse("c2h6w6k2:fp32:ones"), beyond):
+        finding = bench.verdict(Trial(check, spec, ("baremetal",), "emulator", "trn2", case)).finding
+
+        assert finding.status is Status.INTERNAL
+        assert f"the KernelSpec of {spec.target} does not describe this launch: for shape" in finding.message
+        assert says in finding.message
+        assert "correct its functions" in finding.message
+
+
+def test_a_grid_that_raises_for_a_pool_size_of_zero_is_a_refusal(bench):
+    spec = KernelSpec("pool.py:strided", call=("x", "k", "k", 0), grid=lambda shape, k: (0 * (shape[1] // k),))
+    with pytest.raises(KernelRaised) as caught:
+        launch_checked(bench.launcher(spec, "baremetal", "trn2"), IMAGE, 0)
+    assert isinstance(caught.value.error, ZeroDivisionError)
 
 
 SUGGESTED = {

@@ -122,8 +122,8 @@ class Runner:
         """The folder of locks."""
         return self.host.dev.parent / "nki-pool-cores"
 
-    def start(self, *args: str, **environ: str) -> subprocess.Popen[str]:
-        """Start pytest in the folder of the machine."""
+    def start(self, *args: str, alone: bool = False, **environ: str) -> subprocess.Popen[str]:
+        """Start pytest in the folder of the machine, in a process group of its own if it is to be alone."""
         _skip_without(args)
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *self.flags, *args]
         kept = {name: text for name, text in self.environ.items() if not name.startswith("PYTEST_")}
@@ -134,6 +134,7 @@ class Runner:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=alone,
         )
 
     def run(self, *args: str, **environ: str) -> tuple[int, str]:

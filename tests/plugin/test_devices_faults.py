@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 from pytest_nki_pool.neuron.devices import Core
@@ -97,7 +98,7 @@ LOCK = "[(print('Another process must be compiling MODULE_1', flush=True), time.
 BUSY = "error('Logical Neuron Core(s) not available - Requested:lnc0-lnc0 Available:0 (cores busy, ret=-16)')"
 ROWS = (
     Row(None, "", "PASS"),
-    Row(Kind.MISMATCH, "wrong = 2.0", "FAIL"),
+    Row(Kind.MISMATCH, "wrong = 2.0", "FAIL", 2, "other core"),
     Row(Kind.KERNEL_REJECTED, "error('[NCC_EVRF009] tensor does not fit')", "FAIL"),
     Row(Kind.KERNEL_REJECTED, "error('NRT Error NRT_EXEC_OOB(1006): Failed to execute model')", "FAIL"),
     Row(Kind.RUNTIME_ERROR, "error('NRT Error NRT_FAILURE(1): Failed to execute model')", "CRASH"),
@@ -127,7 +128,9 @@ ENDING = {
     Kind.VERSION_SKEW: ("NEFF version mismatch supported: 1.1 received: 2.0", "INFRA"),
     Kind.CONFIGURATION: ("Neuron cores are not contiguous", "INFRA"),
 }
-DEADLINE = 5
+DEADLINE = {"baremetal": 4, "torch": 5, "jax": 5}  # frameworks take longer for their first launch
+#: Two workers, where they can be had: half of the time is spent waiting for deadlines.
+WORKERS = ("-n", "2") if find_spec("xdist") else ()
 #: Of the fake trn1.32xlarge.
 CORES = tuple(Core(index, index // 2, (index % 2,)) for index in range(32))
 BACKENDS = [
@@ -150,7 +153,7 @@ def conform(machine, backend, deeds, *more):
             f"--nki-case={cases}",
         ),
         *("--nki-check=values", f"--nki-backend={backend}", "--nki-report=report.jsonl"),
-        *(f"--nki-timeout={DEADLINE}", "--nki-device-wait=2", "-q", *more),
+        *(f"--nki-timeout={DEADLINE[backend]}", "--nki-device-wait=2", "-q", *more),
     )
     lines = [json.loads(line) for line in (machine.report).read_text().splitlines()]
     verdicts = {line["case"].partition("h")[0][1:]: line for line in lines if line["line"] == "verdict"}
@@ -177,7 +180,9 @@ def test_every_class_of_fault_has_its_verdict_and_its_retry(neuron, backend):
     chosen = ROWS if backend == "baremetal" else tuple({row.kind: row for row in ROWS}.values())
     rows = {str(number): row for number, row in enumerate(chosen, start=1)}
 
-    code, output, verdicts, attempts = conform(machine, backend, {name: row.deed for name, row in rows.items()})
+    code, output, verdicts, attempts = conform(
+        machine, backend, {name: row.deed for name, row in rows.items()}, *WORKERS
+    )
 
     expected = {name: (row.deed, row.status, row.processes) for name, row in rows.items()}
     seen = {name: (rows[name].deed, line["status"], len(attempts.get(name, ()))) for name, line in verdicts.items()}
@@ -188,6 +193,58 @@ def test_every_class_of_fault_has_its_verdict_and_its_retry(neuron, backend):
     assert code == 1
     assert nobody_is_left(attempts)
     assert free_cores(CORES, machine.locks) == tuple(core for core in CORES if not quarantined(core, machine.locks))
+
+
+#: What a second launch of wrong values on another core finds, and what is told of it.
+OPINIONS = {
+    "wrong there too": ("wrong = 2.0", "for diagnosis alone: the same wrong values there"),
+    "otherwise wrong": ("wrong = 2.0 if first_process(case) else 3.0", "wrong there too, but not the same"),
+    "right there": ("wrong = 2.0 if first_process(case) else 1.0", "right there, so that core 0 is suspect"),
+    "lost there": ("wrong = 2.0 if first_process(case) else error('NRT_HW_ERROR(6)')", "DEVICE_LOST, hardware error"),
+}
+
+
+def test_wrong_values_are_launched_once_more_on_another_core_and_stay_wrong(neuron):
+    machine = neuron("trn1.32xlarge")
+    by_kernel = dict(enumerate(OPINIONS.values(), start=1))
+    deeds = {str(number): deed for number, (deed, _) in reversed(by_kernel.items())}
+    code, output, verdicts, attempts = conform(machine, "baremetal", deeds | {"5": "wrong = 2.0"})
+
+    assert {line["status"] for line in verdicts.values()} == {"FAIL"}, output
+    assert {name: len(launched) for name, launched in attempts.items()} == {**dict.fromkeys("1234", 2), "5": 1}
+    for number, (_, told) in by_kernel.items():
+        first, last = attempts[str(number)].values()
+        assert first != last
+        assert told.replace("core 0", f"core {first}") in verdicts[str(number)]["message"]
+    assert "not tried on another core: two agreed on values of c1h4w4k2:fp32:normal:s0" in verdicts["5"]["message"]
+    assert quarantined(CORES[list(attempts["4"].values())[1]], machine.locks)
+    assert code == 1
+
+
+def test_wrong_values_on_the_only_core_say_that_no_other_was_tried(neuron):
+    machine = neuron("trn1.2xlarge")
+    code, output, verdicts, attempts = conform(machine, "baremetal", {"1": "wrong = 2.0"}, "--nki-device=1")
+
+    assert verdicts["1"]["status"] == "FAIL", output
+    assert (
+        "wrong values on core 1, not tried on another: no other core that may be used is free"
+        in verdicts["1"]["message"]
+    )
+    assert len(attempts["1"]) == 1
+    assert code == 1
+
+
+def test_the_arrays_of_wrong_values_are_those_that_were_judged(neuron):
+    machine = neuron("trn1.2xlarge")
+    deeds = {"1": "wrong = 2.0 if first_process(case) else 1.0"}
+    conform(machine, "baremetal", deeds, "--nki-artifacts=kept")
+
+    output, exact = (
+        np.fromfile(next((machine.report.parent / "kept").glob(f"*/{name}.bin")), np.float32)
+        for name in ("launch0_output0", "exact")
+    )
+    assert output.size
+    assert np.allclose(output, 2 * exact, rtol=1e-5, atol=0)  # the second launch gave half of it
 
 
 def test_a_run_that_only_the_machine_spoils_is_to_be_run_again(neuron):

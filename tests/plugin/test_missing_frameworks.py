@@ -74,7 +74,33 @@ def test_a_default_run_names_what_is_missing_and_runs_the_rest(
         said = [line for line in result.outlines if f"not run: {name}: " in line]
         assert len(said) == 2, "once in the header and once below the table"
         assert all(f"install with: pip install 'pytest-nki-pool[{name}]'" in line for line in said)
-    assert ("nki not run: check onnx: onnx not installed" in result.stdout.str()) == ("onnx" in hidden)
+    assert "not run: check onnx" not in result.stdout.str(), "that check was not asked for"
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("--nki-tier=standard",), ["onnx"]),
+        (("--nki-tier=full",), ["onnx", "torch_samples"]),
+        (("--nki-check=values",), []),
+        (("--nki-case=c3h9w9k3:fp32:torch_op",), ["torch_samples"]),
+    ],
+    ids=["standard", "full", "other check", "single case"],
+)
+def test_a_check_that_lacks_a_package_is_named_where_it_would_have_cases(
+    args: tuple[str, ...],
+    said: list[str],
+    without: Callable[[Sequence[str]], tuple[str, ...]],
+    right_kernel: str,
+    suite: tuple[str, ...],
+    run: Callable[..., pytest.RunResult],
+) -> None:
+    kernel = f"--nki-kernel={right_kernel}"
+
+    result = run(*without(("onnx", "expecttest")), *suite, kernel, "--nki-backend=baremetal", "--collect-only", *args)
+
+    lines = [line for line in result.outlines if line.startswith("nki not run: check ")]
+    assert [line.split()[4].rstrip(":") for line in lines] == said
 
 
 def test_cases_of_users_tests_need_nothing_that_is_missing(

@@ -117,6 +117,23 @@ def test_a_simulator_that_cannot_be_trusted_is_to_be_run_again_and_every_case_sa
     assert {line["status"] for line in verdicts(report)} == {"MISTRUSTED"}
 
 
+@pytest.mark.parametrize(
+    ("override", "chips", "wanted"),
+    [("gen4", "trn2", "gen3 or trn2"), ("trn2", "trn2,trn3", "gen4 or trn3"), ("gen3", "trn2", "")],
+    ids=["another chip", "one of two chips", "the chip"],
+)
+def test_an_environment_that_makes_the_simulator_another_chip_is_a_usage_error(
+    run: Run, site: Path, override: str, chips: str, wanted: str
+) -> None:
+    flags = ("--nki-target=simulator", f"--nki-platform={chips}", "--collect-only")
+    result = run(site, *flags, *QUICK, NEURON_PLATFORM_TARGET_OVERRIDE=override)
+    assert result.returncode == (4 if wanted else 0), result.stderr
+    if wanted:
+        said = f"NEURON_PLATFORM_TARGET_OVERRIDE={override} compiles for another chip than {chips[-4:]}"
+        assert said in result.stderr
+        assert f"unset it, or set it to {wanted}, or choose another chip by --nki-platform" in result.stderr
+
+
 @pytest.mark.parametrize("fault", ["", "zeros"])
 def test_a_device_is_used_and_believed_only_if_it_answers_right(neuron: Any, fault: str) -> None:
     machine = neuron("trn1.2xlarge", "2.33")

@@ -108,6 +108,45 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
         read(tmp_path / "r.jsonl")
 
 
+def test_a_file_is_replaced_once_its_first_lines_stand(report, tmp_path):
+    """Through a link the file that it names is replaced, and the link stays."""
+    old, new = report(Status.PASS, damage="stopped", cases=2), report(Status.PASS, Status.FAIL)
+    path = tmp_path / "r.jsonl"
+    write(old, tmp_path / "there.jsonl")
+    path.symlink_to("there.jsonl")
+
+    def first_lines():
+        yield new.run.to_json()
+        assert read(path).records == old.records
+        yield new.records[0].to_json()
+
+    writer = LinesWriter.replacing(path, first_lines())
+    assert read(path).records == new.records[:1]
+    writer.write(new.records[1].to_json())
+    writer.close(complete=True)
+
+    assert read(tmp_path / "there.jsonl").whole().records == new.records
+    assert path.is_symlink()
+    assert {file.name for file in tmp_path.iterdir()} == {"r.jsonl", "there.jsonl"}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_leaves_the_file_and_the_device_as_they_were(report, tmp_path):
+    old, path = report(Status.PASS), tmp_path / "r.jsonl"
+    write(old, path)
+    (tmp_path / ".r.jsonl.part").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        LinesWriter.replacing(path, [old.run.to_json()])
+    assert read(path).records == old.records
+
+    path.unlink()
+    path.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left") as full:
+        LinesWriter.replacing(path, [old.run.to_json()])
+    assert full.value.filename == str(path)
+    assert Path("/dev/full").is_char_device()
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_names_the_file(report, tmp_path):
     (tmp_path / "r.jsonl").symlink_to("/dev/full")

@@ -141,6 +141,50 @@ def test_a_killed_run_is_kept_up_to_its_last_case_and_resumed(pytester, wrong_ru
     assert statuses(pytester.path / "r.jsonl") == whole.statuses
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+@pytest.mark.parametrize(
+    ("owner", "name", "before"),
+    [
+        ("pytest_nki_pool.report.lines:LinesWriter", "write", False),
+        ("pathlib:Path", "replace", True),
+        ("pathlib:Path", "replace", False),
+    ],
+    ids=["header written", "all written", "renamed"],
+)
+def test_a_report_resumed_in_place_is_on_disk_at_every_instant(pytester, wrong_run, owner, name, before):
+    (pytester.path / "pool.py").write_bytes((wrong_run / "pool.py").read_bytes())
+    lines = (wrong_run / "r.jsonl").read_bytes().splitlines(keepends=True)
+    path = pytester.path / "r.jsonl"
+    path.write_bytes(b"".join(lines[:6]))
+    earlier = read(path).records
+    killer = f"""
+        import os, pkgutil, signal
+
+        owner = pkgutil.resolve_name({owner!r})
+        function = owner.{name}
+
+        def deadly(*args):
+            if {before}:
+                os.kill(os.getpid(), signal.SIGKILL)
+            function(*args)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        owner.{name} = deadly
+        """
+    pytester.makepyfile(killer=killer)
+    pytester.syspathinsert()
+    args = (*COMMON, "--nki-check=values", "--nki-report=r.jsonl", "--nki-resume=r.jsonl")
+
+    killed = pytester.runpytest_subprocess(*args, "-p", "killer")
+
+    assert killed.ret == -signal.SIGKILL
+    assert read(path).records == earlier
+    assert pytester.runpytest_subprocess(*args).ret == 1
+    assert statuses(path) == statuses(wrong_run / "r.jsonl")
+    assert not read(path).damage
+    assert not list(pytester.path.glob(".*.part"))
+
+
 def test_a_killed_worker_costs_one_case_and_resume_mends_it(suite, pytester):
     marker = pytester.path / "killed"
     pytester.makeconftest(

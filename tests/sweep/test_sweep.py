@@ -14,6 +14,8 @@ import pytest
 from pytest_nki_pool.cli import main
 from pytest_nki_pool.report.read import read
 from pytest_nki_pool.sweep.engine import drive
+from pytest_nki_pool.sweep.setup import cases_of, session_of
+from pytest_nki_pool.sweep.work import Worker
 from pytest_nki_pool.verdict import Status
 
 SMALL = ("--tier=smoke", "--check=values")
@@ -97,6 +99,18 @@ def test_a_killed_sweep_leaves_a_valid_report_and_no_worker_and_is_resumed(sweep
     assert (resumed.returncode, read(path).damage) == (0, "")
     assert list(read(path).statuses.values()) == ["PASS"] * 300
     assert read(path).records[: len(part.records)] == part.records
+
+
+def test_a_worker_hands_in_what_it_has_every_tenth_of_a_second(sweeper, monkeypatch):
+    """What it has not handed in is what a sweep that is killed loses; a case of this kernel takes 20 ms."""
+    sweeper.command("slow")
+    monkeypatch.chdir(sweeper.folder)
+    case = {"--nki-check": ["values"], "--nki-case": ["c2h4w4k2:fp32:normal:s0"]}
+    session = session_of({"--nki-kernel": ["pool.py:avgpool"], "--nki-backend": ["baremetal"], **case}, Path("r.jsonl"))
+
+    lines = Worker(session.settings.to_json()).run(cases_of(session.plan, 50))
+
+    assert 1 <= len(lines) <= 6
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs resource limits")

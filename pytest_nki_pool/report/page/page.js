@@ -51,10 +51,8 @@ function titled(shape, text) {
 
 // ---- the list of cases
 
-function matches(one, words) {
-  for (const name of FACETS) {
-    const wanted = selects[name].value;
-    if (!wanted) continue;
+function matches(one, words, chosen) {
+  for (const [name, wanted] of chosen) {
     if (wanted === FAILING ? one.state !== "bad" && one.state !== "retry" : one[name] !== wanted) return false;
   }
   return words.every((word) => one.words.includes(word));
@@ -63,7 +61,8 @@ function matches(one, words) {
 function choose() {
   const started = performance.now();
   const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-  state.shown = cases.filter((one) => matches(one, words));
+  const chosen = FACETS.map((name) => [name, selects[name].value]).filter(([, wanted]) => wanted);
+  state.shown = cases.filter((one) => matches(one, words, chosen));
   if (state.sort) {
     const size = (one) => { const value = number(one[state.sort]); return value === undefined ? -1 : Number.isNaN(value) ? Infinity : value; };
     const order = (a, b) => (size(a) === size(b) ? 0 : size(a) < size(b) ? -1 : 1);

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from pytest_nki_pool.launch.targets import target
-from pytest_nki_pool.report.facts import versions
+from pytest_nki_pool.session.facts import versions
 from pytest_nki_pool.settings.shards import unused
 from pytest_nki_pool.spec.platforms import GENERATIONS
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_nki_pool.report import github
-from pytest_nki_pool.report.facts import gather
 from pytest_nki_pool.report.formats import ReportError, missing, write
 from pytest_nki_pool.report.lines import LinesWriter
 from pytest_nki_pool.report.model import Gallery, Record, Report
 from pytest_nki_pool.report.scrub import Scrubber
+from pytest_nki_pool.session.facts import gather
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,7 +60,7 @@ class Output:
                 _check_writable(path, source)
         if evidence and self._writer is None:
             _check_writable(evidence, source)
-            if evidence != self._settings.resume:  # its verdicts stay on disk until the new header stands there
+            if not self._settings.resume:  # the verdicts taken over may stand there, and stay until they do anew
                 self._writer = LinesWriter(evidence)
 
     def begin(self, cases: int) -> None:
@@ -72,12 +72,15 @@ class Output:
         Raises:
             OSError: the evidence cannot be written.
         """
-        self._run = gather(self._session, self._scrubber, cases)
-        if self._settings.evidence:
-            self._writer = self._writer or LinesWriter(self._settings.evidence)
-            self._writer.write(self._run.to_json())
-        for record in self._session.earlier.records:
-            self._take(record)
+        run = gather(self._session, self._scrubber, cases)
+        records = [self._gallery.admit(record) for record in self._session.earlier.records]
+        if self._writer:
+            self._writer.write(run.to_json())
+        elif self._settings.evidence:
+            lines = [run.to_json(), *(record.to_json() for record in records)]
+            self._writer = LinesWriter.replacing(self._settings.evidence, lines)
+        self._records += records
+        self._run = run
 
     @property
     def begun(self) -> bool:
@@ -90,7 +93,10 @@ class Output:
         Raises:
             OSError: the evidence cannot be written; it ends with the verdict before.
         """
-        self._take(scrubbed(record, self._scrubber))
+        record = self._gallery.admit(scrubbed(record, self._scrubber))
+        if self._writer:
+            self._writer.write(record.to_json())
+        self._records.append(record)
 
     def finish(self, unrun: Iterable[Record], *, complete: bool) -> list[str]:
         """Close the evidence and write every other report.
@@ -129,12 +135,6 @@ class Output:
     def annotations(self) -> list[str]:
         """What GitHub shall show beside the code."""
         return github.commands(self._records)
-
-    def _take(self, record: Record) -> None:
-        record = self._gallery.admit(record)
-        if self._writer:
-            self._writer.write(record.to_json())
-        self._records.append(record)
 
 
 def scrubbed(record: Record, scrubber: Scrubber) -> Record:

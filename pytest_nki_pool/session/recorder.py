@@ -9,8 +9,8 @@ import pytest
 from pytest_nki_pool.report import terminal
 from pytest_nki_pool.report.compare import changes, is_bad
 from pytest_nki_pool.report.model import Record
-from pytest_nki_pool.report.output import Output, in_words
 from pytest_nki_pool.report.tally import Decision, Tally
+from pytest_nki_pool.session.output import Output, in_words
 from pytest_nki_pool.session.pool import only_lists
 from pytest_nki_pool.verdict import CONSEQUENCES, Status
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_nki_pool.report.compare import is_bad
-from pytest_nki_pool.report.facts import gather
 from pytest_nki_pool.report.formats import ReportError
 from pytest_nki_pool.report.merge import disagreement
 from pytest_nki_pool.report.read import read
 from pytest_nki_pool.report.scrub import Scrubber
+from pytest_nki_pool.session.facts import gather
 from pytest_nki_pool.verdict import CONSEQUENCES, Status
 
 if TYPE_CHECKING:

@@ -108,19 +108,32 @@ def is_at(descriptor: int, path: Path) -> bool:
         return False
 
 
-@contextlib.contextmanager
-def exclusive(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
+def exclusive(folder: Path, patience: float = PATIENCE) -> contextlib.AbstractContextManager[None]:
     """Be the only process that chooses cores, so that nobody sees another one's half-finished choice.
 
     Raises:
         CoresBusyError: another process did not let go within `patience` seconds.
     """
-    prepare_folder(folder)
-    path = folder / "choosing.lock"
-    deadline = time.monotonic() + patience
+    return held(folder / "choosing.lock", patience, "; is a test run stopped?")
+
+
+@contextlib.contextmanager
+def held(path: Path, patience: float, remark: str) -> Iterator[None]:
+    """Hold a lock that every process of the host takes in turn.
+
+    Args:
+        path: the lock, in a folder of locks.
+        patience: seconds to wait for it.
+        remark: what the error says after that it is held.
+
+    Raises:
+        CoresBusyError: another process did not let go within `patience` seconds.
+    """
+    prepare_folder(path.parent)
+    end = time.monotonic() + patience
     while (descriptor := try_lock(path)) is None:
-        if time.monotonic() > deadline:
-            raise CoresBusyError(f"{path} is held for more than {patience:g} s; is a test run stopped?")
+        if time.monotonic() > end:
+            raise CoresBusyError(f"{path} is held for more than {patience:g} s{remark}")
         time.sleep(_POLL)
     try:
         yield

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_nki_pool.neuron.counters import read_counters
 from pytest_nki_pool.neuron.environment import EXEC_TIMEOUT, Folders, prepare
-from pytest_nki_pool.neuron.errors import CoresBusyError, NeuronError
+from pytest_nki_pool.neuron.errors import NeuronError
 from pytest_nki_pool.neuron.lease import lease
-from pytest_nki_pool.neuron.lockfiles import prepare_folder, try_lock, unlock
+from pytest_nki_pool.neuron.lockfiles import held
 from pytest_nki_pool.neuron.quarantine import quarantine, quarantined
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from pytest_nki_pool.neuron.devices import Core, Inventory
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 #: How many times the time to wait for a core may be spent in one process.
 _WAITS = 10
-_POLL = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,24 +166,13 @@ class Seat:
         for lock in self._folders.cache.rglob("*.lock"):
             lock.unlink(missing_ok=True)
 
-    @contextlib.contextmanager
-    def alone(self, patience: float) -> Iterator[None]:
+    def alone(self, patience: float) -> AbstractContextManager[None]:
         """Be the only process of the host that launches again because the host was short of memory or disk space.
 
         Raises:
             CoresBusyError: others did not end in time.
         """
-        prepare_folder(self.place.locks)
-        path = self.place.locks / "again.lock"
-        end = time.monotonic() + patience
-        while (descriptor := try_lock(path)) is None:
-            if time.monotonic() > end:
-                raise CoresBusyError(f"{path} is held for more than {patience:g} s by another repeated launch")
-            time.sleep(_POLL)
-        try:
-            yield
-        finally:
-            unlock(descriptor)
+        return held(self.place.locks / "again.lock", patience, " by another repeated launch")
 
     @property
     def _folders(self) -> Folders:

@@ -20,7 +20,7 @@ from pytest_nki_pool.emulator.core.errors import NKIError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_nki_pool.emulator.core.dtypes import Array
+    from pytest_nki_pool.emulator.core.dtypes import Array, DType
     from pytest_nki_pool.emulator.core.memory import Storage
 
 
@@ -86,15 +86,11 @@ class AccessPattern:
             if self._stays_in_partitions():
                 return self._pitched_view()
             storage.thaw()
-        return self._view_of(storage.array, storage.bytes)
+        return self._view_of(storage.array.dtype, storage.bytes)
 
-    def _view_of(self, array: Array, flat_bytes: Array) -> Array:
-        if self.is_whole():
-            return array
-        size = array.itemsize
-        return np.ndarray(
-            self.shape, array.dtype, flat_bytes, self.offset * size, [stride * size for stride in self.strides]
-        )
+    def _view_of(self, dtype: DType, flat_bytes: Array) -> Array:
+        size = dtype.itemsize
+        return np.ndarray(self.shape, dtype, flat_bytes, self.offset * size, [stride * size for stride in self.strides])
 
     def _stays_in_partitions(self) -> bool:
         """Whether the first dimension alone goes from one partition to another."""
@@ -146,7 +142,7 @@ class AccessPattern:
         whole = self.storage.defined
         if isinstance(whole, bool):
             return whole
-        part = self._view_of(whole.reshape(self.storage.shape), whole.view(np.uint8))
+        part = self._view_of(whole.dtype, whole.view(np.uint8))
         if part.all():
             return True
         return part if part.any() else False
@@ -163,7 +159,7 @@ class AccessPattern:
         if isinstance(storage.defined, bool):
             storage.defined = np.full(storage.size, storage.defined)
         flat = storage.defined
-        self._view_of(flat.reshape(storage.shape), flat.view(np.uint8))[...] = defined
+        self._view_of(flat.dtype, flat.view(np.uint8))[...] = defined
         storage.defined = flat  # an alias under another dtype hands the map on
 
     def overlaps(self, other: AccessPattern) -> bool:

@@ -230,10 +230,21 @@ def arange(start: int, stop: int) -> Index:
     Raises:
         NKIError: the range is empty.
     """
-    if stop <= start:
-        raise NKIError(f"the index range {start}:{stop} is empty; every access has at least one element")
+    return Index(start, (axis_of(start, stop),))
+
+
+def axis_of(start: int, stop: int) -> Axis:
+    """The axis of `arange`.
+
+    Raises:
+        NKIError: the range is empty.
+    """
     count = stop - start
-    return Index(start, ((1 if count > 1 else 0, count),))
+    if count > 1:
+        return 1, count
+    if count < 1:
+        raise NKIError(f"the index range {start}:{stop} is empty; every access has at least one element")
+    return 0, 1
 
 
 def subscript(access: AccessPattern, key: Sequence[Index]) -> AccessPattern:

@@ -258,8 +258,7 @@ def accumulate(values: Array, op: np.ufunc, axes: Sequence[int], *, overwrite: b
     """
     source = values
     for axis in sorted(axes, key=lambda a: -abs(source.strides[a])):
-        shape = values.shape
-        count = shape[axis]
+        count = values.shape[axis]
         if count == 1:
             continue
         if count > 16 and values.size // count < _FEW_KEPT:
@@ -268,11 +267,12 @@ def accumulate(values: Array, op: np.ufunc, axes: Sequence[int], *, overwrite: b
             else:
                 values = op.reduce(values, axis=axis, dtype=FLOAT32, keepdims=True)
             continue
-        slices = values.transpose(axis, *range(axis), *range(axis + 1, len(shape)))
-        total = op(slices[0], slices[1], out=slices[0] if overwrite and values is source else None, dtype=FLOAT32)
+        before = (slice(None),) * axis
+        first = values[(*before, 0)]
+        total = op(first, values[(*before, 1)], out=first if overwrite and values is source else None, dtype=FLOAT32)
         for i in range(2, count):
-            op(total, slices[i], out=total, dtype=FLOAT32)
-        values = total.reshape(*shape[:axis], 1, *shape[axis + 1 :])
+            op(total, values[(*before, i)], out=total, dtype=FLOAT32)
+        values = total[(*before, None)]
     return values.astype(FLOAT32) if values is source else values
 
 
@@ -355,7 +355,7 @@ def chain(
     for operand in operands:
         defined = _both(defined, _defined_as(operand, dst.shape))
     target = write(dst)
-    aliased = any(isinstance(o, AccessPattern) and o.storage is dst.storage for o in operands)
+    aliased = dst.storage in [operand.storage for operand in operands if isinstance(operand, AccessPattern)]
     for rows in _blocks(dst, aliased=aliased):
         values = readers[0](rows)
         for step, ((op, _, swap), reader) in enumerate(zip(steps, readers[1:], strict=True), 1):

@@ -207,14 +207,19 @@ def current_launch(api: str) -> Launch:
     return launch
 
 
+def running_launch() -> Launch | None:
+    """Return the running launch, or None outside of launches."""
+    return _CURRENT.get()
+
+
 def in_launch() -> bool:
     """Whether a kernel is running in this context."""
     return _CURRENT.get() is not None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen, it takes three times as long to make
 class Call:
-    """A plain function with its arguments."""
+    """A plain function with its arguments; never changed once it is made."""
 
     function: Callable[..., Any]
     dialect: Dialect
@@ -294,7 +299,9 @@ def run(
         NKIError: the kernel breaks a rule.
     """
     if machine is None:
-        machine = _IMPRECISE_MACHINE if os.environ.get("NKI_PRECISE_FP") == "0" else _DEFAULT_MACHINE
+        # Usually there is no such variable, and `get` would raise and catch an exception to find that out.
+        imprecise = "NKI_PRECISE_FP" in os.environ and os.environ["NKI_PRECISE_FP"] == "0"
+        machine = _IMPRECISE_MACHINE if imprecise else _DEFAULT_MACHINE
     call = Call.of(function, dialect, args, kwargs, outputs, grid)
     if machine.sdk is not None and machine.sdk not in dialect.sdks:
         raise UnsupportedByEmulator(f"SDK {machine.sdk}", dialect.name, ", ".join(dialect.sdks))

@@ -36,15 +36,18 @@ class Programs:
 
     Attributes:
         grid: as given.
+        several: whether there is more than one program.
         index: index of the running program in the grid.
     """
 
     __slots__ = (
         "_complete", "_exchanged", "_exchanges", "_made", "_number", "_reads", "_shared", "_writes", "grid", "index",
+        "several",
     )  # fmt: skip
 
     def __init__(self, grid: tuple[int, ...] = ()) -> None:
         self.grid = grid
+        self.several = prod(grid) > 1
         self.index: tuple[int, ...] = ()
         self._number = 0
         self._made = 0
@@ -53,11 +56,6 @@ class Programs:
         self._shared: list[Storage] = []
         self._reads: dict[int, list[_Record]] = {}
         self._writes: dict[int, list[_Record]] = {}
-
-    @property
-    def several(self) -> bool:
-        """Whether there is more than one program."""
-        return prod(self.grid) > 1
 
     def run(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Run the function once per program.

@@ -33,19 +33,24 @@ class LoopRegions:
     """Accesses of one running loop, per tensor that is older than the current iteration.
 
     Args:
-        name: what the kernel calls the loop.
+        bounds: what the kernel gave `affine_range`.
         serial: number of the newest tensor before the loop.
         iterations: how often it iterates; a single iteration meets no other one.
     """
 
-    __slots__ = ("_first_serial", "_iteration", "_iteration_serial", "_known", "_several", "name")
+    __slots__ = ("_bounds", "_first_serial", "_iteration", "_iteration_serial", "_known", "_several")
 
-    def __init__(self, name: str, serial: int, iterations: int) -> None:
-        self.name = name
+    def __init__(self, bounds: tuple[int, ...], serial: int, iterations: int) -> None:
+        self._bounds = bounds
         self._several = iterations > 1
         self._first_serial = self._iteration_serial = serial
         self._iteration = -1
-        self._known: dict[str, dict[int, list[_Pattern]]] = {kind: {} for kind in _CONFLICTS}
+        self._known: dict[str, dict[int, list[_Pattern]]] = {kind: {} for kind in _CONFLICTS} if self._several else {}
+
+    @property
+    def name(self) -> str:
+        """What the kernel calls the loop."""
+        return f"affine_range{self._bounds}"
 
     def begin_iteration(self, serial: int) -> None:
         """Start the next iteration; tensors numbered after `serial` are its own."""

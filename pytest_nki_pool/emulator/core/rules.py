@@ -156,7 +156,10 @@ def check_bank(access: AccessPattern, role: str, api: str) -> None:
 
 
 def _exceeds(free: list[tuple[int, int]]) -> bool:
-    return len(free) > MAX_FREE_DIMS or any(n > MAX_COUNT or abs(s) > MAX_STRIDE for n, s in free)
+    for count, stride in free:
+        if count > MAX_COUNT or abs(stride) > MAX_STRIDE:
+            return True
+    return len(free) > MAX_FREE_DIMS
 
 
 def _too_large(free: list[tuple[int, int]], access: AccessPattern, operand: str) -> NKIError:

@@ -108,11 +108,13 @@ def _declared(api: str, shape: Sequence[Any], buffer: Buffer | None) -> tuple[Se
         raise NKIError(f"nl.{api}: shape is a list or tuple of integers, got {shape!r}")
     if buffer is not None and not isinstance(buffer, Buffer):
         raise NKIError(f"nl.{api}: buffer is nl.sbuf, nl.psum, nl.shared_hbm or nl.private_hbm, got {buffer!r}")
-    if buffer is Buffer.SHARED_HBM and any(isinstance(loop, LoopRegions) for loop in current_launch(api).loops):
-        raise NKIError(
-            f"nl.{api}: a tensor in shared_hbm is created at the top level of the kernel, not in a loop",
-            "err_shared_hbm_must_in_kernel_level",
-        )
+    if buffer is Buffer.SHARED_HBM:
+        for watching in current_launch(api).loops:
+            if isinstance(watching, LoopRegions):
+                raise NKIError(
+                    f"nl.{api}: a tensor in shared_hbm is created at the top level of the kernel, not in a loop",
+                    "err_shared_hbm_must_in_kernel_level",
+                )
     return shape, buffer or Buffer.SBUF
 
 

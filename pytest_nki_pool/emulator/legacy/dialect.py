@@ -20,7 +20,9 @@ def _unwrap(value: Any) -> AccessPattern | None:
 
 
 def _mutable_parameters(function: Any) -> frozenset[str]:
-    annotations = getattr(function, "__annotations__", {})
+    annotations = getattr(function, "__annotations__", None)
+    if not annotations:
+        return frozenset()
     return frozenset(n for n, a in annotations.items() if "mutable_tensor" in (a if isinstance(a, str) else repr(a)))
 
 

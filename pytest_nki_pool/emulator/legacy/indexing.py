@@ -24,8 +24,9 @@ def resolve_subscript(access: AccessPattern, key: object) -> AccessPattern:
         NKIError: the subscript breaks an indexing rule.
     """
     entries = key if isinstance(key, tuple) else (key,)
-    if any(isinstance(entry, Index) and entry.axes for entry in entries):
-        return _advanced(access, entries)
+    for entry in entries:
+        if isinstance(entry, Index) and entry.axes:
+            return _advanced(access, entries)
     storage = access.storage
     selection = basic_selection([_value(entry) for entry in entries], access.shape, storage.name, negative=False)
     if not storage.on_chip:
@@ -64,12 +65,13 @@ def _advanced(access: AccessPattern, entries: tuple[object, ...]) -> AccessPatte
             "dimension with nl.arange, nl.mgrid and loop variables, or none",
             "err_unsupported_mixing_basic_advanced_tensor_indexing",
         )
-    if any(len(index.axes) == 1 for index in indices):
-        raise NKIError(
-            f"{storage.describe()}: 1D arange is not supported; give the index a rank of at least 2, such as "
-            "nl.arange(n)[:, None]",
-            "err_1d_arange_not_supported",
-        )
+    for index in indices:
+        if len(index.axes) == 1:
+            raise NKIError(
+                f"{storage.describe()}: 1D arange is not supported; give the index a rank of at least 2, such as "
+                "nl.arange(n)[:, None]",
+                "err_1d_arange_not_supported",
+            )
     if len(indices) != len(access.shape):
         raise NKIError(
             f"{storage.describe()} has {len(access.shape)} dimensions, got {len(indices)} index expressions; index "
@@ -82,10 +84,11 @@ def _value(entry: object) -> object:
     """Read loop variables where they may stand: as an index, a slice bound or the start of `nl.ds`."""
     if isinstance(entry, Index):
         return entry.offset
+    if isinstance(entry, DynamicSlice):
+        start = entry.start
+        return DynamicSlice(start.offset, entry.size) if isinstance(start, Index) else entry
     if isinstance(entry, slice):
         return slice(_value(entry.start), _value(entry.stop), _value(entry.step))
-    if isinstance(entry, DynamicSlice):
-        return DynamicSlice(_value(entry.start), entry.size)
     return entry
 
 

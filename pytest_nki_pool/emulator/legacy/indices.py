@@ -12,6 +12,8 @@ from pytest_nki_pool.emulator.core.errors import NKIError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pytest_nki_pool.emulator.core.affine import Axis
+
 
 def arange(*bounds: int) -> Index:
     """Consecutive integers `arange(stop)` or `arange(start, stop)` as an index axis; lift it with `[:, None]`.
@@ -62,22 +64,23 @@ class _MGrid:
     def __getitem__(self, key: object) -> Grid:
         slices = key if isinstance(key, tuple) else (key,)
         lines = [_line(entry) for entry in slices]
-        flat = [(0, line.axes[0][1]) for line in lines]
+        flat = [(0, count) for _, (_, count) in lines]
         indices = []
-        for at, line in enumerate(lines):
+        for at, (start, axis) in enumerate(lines):
             axes = flat.copy()
-            axes[at] = line.axes[0]
-            indices.append(Index(line.offset, tuple(axes)))
+            axes[at] = axis
+            indices.append(Index(start, tuple(axes)))
         return Grid(tuple(indices))
 
 
-def _line(entry: object) -> Index:
+def _line(entry: object) -> tuple[int, Axis]:
+    """Where a slice starts, and its axis."""
     if not isinstance(entry, slice) or entry.stop is None or entry.step is not None:
         raise NKIError(f"nl.mgrid takes slices start:stop, got {entry!r}")
     start, stop = entry.start, entry.stop
     if type(start) is not int:
         start = 0 if start is None else static_integer(start, "nl.mgrid")
-    return affine.arange(start, stop if type(stop) is int else static_integer(stop, "nl.mgrid"))
+    return start, affine.axis_of(start, stop if type(stop) is int else static_integer(stop, "nl.mgrid"))
 
 
 mgrid = _MGrid()

@@ -37,7 +37,7 @@ def affine_range(*bounds: int, **_hints: object) -> Iterator[Index]:
         return
     if launch.machine.loop_order == "reversed":
         values = values[::-1]
-    regions = LoopRegions(f"affine_range{tuple(bounds)}", launch.serial, len(values))
+    regions = LoopRegions(bounds, launch.serial, len(values))
     launch.loops.append(regions)
     try:
         for value in values:

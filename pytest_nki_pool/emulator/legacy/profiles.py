@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pytest_nki_pool.emulator.core.errors import NKIError
-from pytest_nki_pool.emulator.core.launch import current_launch, in_launch
+from pytest_nki_pool.emulator.core.launch import running_launch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -58,7 +58,8 @@ _RETURNS_ALWAYS = "2.24"
 
 def release() -> str | None:
     """The release that the running launch follows, None for no particular one or outside of launches."""
-    return current_launch("nki").machine.sdk if in_launch() else None
+    launch = running_launch()
+    return None if launch is None else launch.machine.sdk
 
 
 def before(sdk: str | None, other: str) -> bool:

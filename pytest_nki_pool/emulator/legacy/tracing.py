@@ -138,7 +138,7 @@ class _Tracing:
         cells = tuple(cell for function in functions for cell in function.__closure__ or ())
         looks: list[tuple[Callable[[Any], object], tuple[Any, ...]]] = [
             (names.get, used),
-            (scope.get, used),
+            (scope.get, () if scope is names else used),
             (_content, cells),
             (_code_of, functions),
             (_defaults_of, functions),

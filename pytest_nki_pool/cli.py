@@ -151,6 +151,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
                     default=[],
                     help="framework path (repeatable; default: baremetal)",
                 ),
+                argument("--only", choices=("wrong", "honest"), help="which kernels (default: both)"),
                 argument("--whole", action="store_true", help="let a group go on with a kernel that it has killed"),
             ),
         ),

@@ -23,10 +23,11 @@ def zoo(args: argparse.Namespace) -> Answer:
     Raises:
         CliError: no kernel of the zoo has such a name, or a framework is not installed.
     """
-    known = (*MUTANTS, *VARIANTS)
+    known = {None: (*MUTANTS, *VARIANTS), "wrong": MUTANTS, "honest": VARIANTS}[args.only]
     chosen = [one for one in known if not args.name or any(fnmatchcase(one.name, glob) for glob in args.name)]
     if not chosen:
-        raise CliError(f"no kernel of the zoo is called {' or '.join(args.name)}; without a name all {len(known)} run")
+        kind = f"{args.only} kernel" if args.only else "kernel"
+        raise CliError(f"no {kind} of the zoo is called {' or '.join(args.name)}; without a name all {len(known)} run")
     backends = tuple(dict.fromkeys(args.backend)) or ("baremetal",)
     for backend in backends:
         if BACKENDS[backend].missing():

@@ -32,6 +32,13 @@ def test_a_kernel_judged_wrongly_fails_the_command(capsys):
     assert "judged wrongly: divides_single_window_by_image: wrong, and not caught by values" in out
 
 
+@pytest.mark.parametrize(("only", "named"), [("wrong", "divides_by_k"), ("honest", "divides_sum_legacy")])
+def test_one_kind_of_kernels_can_be_asked_for(only, named, capsys):
+    assert main(["zoo", "divides_by_k", "divides_sum_legacy", f"--only={only}", "--tier=smoke", "--json"]) == 0
+
+    assert [row["kernel"] for row in json.loads(capsys.readouterr().out)] == [named]
+
+
 def test_json_names_the_first_case_of_each_kill(capsys):
     assert main(["zoo", "divides_by_k", "--tier=smoke", "--json"]) == 0
 
@@ -56,6 +63,7 @@ def test_an_honest_kernel_that_is_failed_is_judged_wrongly(monkeypatch, capsys):
     ("arguments", "message"),
     [
         (["no_such_kernel"], "no kernel of the zoo is called no_such_kernel"),
+        (["divides_by_k", "--only=honest"], "no honest kernel of the zoo is called divides_by_k"),
         (["divides_by_k", "--backend=torch"], "torch: torch not installed; install with: pip install"),
     ],
 )

@@ -240,6 +240,7 @@ class AccessPattern:
 
 
 @functools.lru_cache(maxsize=256)  # every allocation asks, and most ask again
+@functools.lru_cache(maxsize=1024)  # every allocation asks, for few shapes
 def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Strides in elements of a row-major tensor."""
     step = 1

@@ -1,4 +1,4 @@
-"""Operations on access patterns: every computation of both dialects.
+"""Computing on access patterns: every arithmetic instruction of both dialects.
 
 All of them are destination first. Arithmetic casts its inputs to fp32, computes in fp32 and rounds once to the
 destination's dtype ("NKI API common fields": VectorE, ScalarE and GpSimdE compute in fp32). Definedness follows the
@@ -14,15 +14,13 @@ import numpy as np
 
 from pytest_nki_pool.emulator.core.access import AccessPattern
 from pytest_nki_pool.emulator.core.alu import BINARY
-from pytest_nki_pool.emulator.core.cost import counts_only
 from pytest_nki_pool.emulator.core.dtypes import BFLOAT16, FLOAT32, as_float32, round_into, widen_scaled
 from pytest_nki_pool.emulator.core.errors import NKIError
-from pytest_nki_pool.emulator.core.memory import Buffer
-from pytest_nki_pool.emulator.core.rules import CHIP, DMA, check_buffer, check_compute, check_partitions
-from pytest_nki_pool.emulator.core.traffic import begin_write, read, write
+from pytest_nki_pool.emulator.core.rules import CHIP, check_buffer, check_compute
+from pytest_nki_pool.emulator.core.traffic import read, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
     from typing import TypeAlias
 
     from pytest_nki_pool.emulator.core.dtypes import Array
@@ -45,138 +43,13 @@ _SMALL = 4096
 _FEW_KEPT = 2048
 
 
-def dma(
-    dst: AccessPattern,
-    src: AccessPattern,
-    *,
-    api: str = "dma_copy",
-    dst_buffers: Collection[Buffer] = DMA,
-    src_buffers: Collection[Buffer] = DMA,
-) -> None:
-    """Move elements in order between HBM and SBUF, through fp32 when the dtypes differ.
-
-    Args:
-        dst: destination.
-        src: source with as many elements; the shapes may differ.
-        api: NKI function in messages.
-        dst_buffers: where the destination may live.
-        src_buffers: where the source may live.
-
-    Raises:
-        NKIError: wrong buffers, different element counts, undefined elements on their way to HBM.
-    """
-    check_buffer(src, "src", api, src_buffers)
-    check_buffer(dst, "dst", api, dst_buffers)
-    if dst.storage.on_chip:
-        check_partitions(dst, "dst", api)
-    if src.storage.on_chip:
-        check_partitions(src, "src", api, repeat=True)
-    if dst.size != src.size:
-        raise NKIError(
-            f"{api} requires src and dst to have the same number of elements, got src={list(src.shape)} of "
-            f"{src.storage.describe()}, dst={list(dst.shape)} of {dst.storage.describe()}"
-        )
-    _move(dst, src, api)
-
-
-def dma_add(dst: AccessPattern, src: AccessPattern, *, api: str = "dma_copy") -> None:
-    """Add elements to what is in HBM or SBUF, in fp32 with one rounding; operands as of `dma`.
-
-    Raises:
-        NKIError: see `dma`; undefined elements of the destination count as well.
-    """
-    launch = dst.storage.launch
-    total = AccessPattern.whole(launch.allocate(src.shape, "float32", Buffer.PRIVATE_HBM, "sum of dma_copy"))
-    dma(total, src, api=api)
-    before = dst.defined()
-    if before is not True and not dst.storage.on_chip:
-        raise _undefined_to_hbm(dst, dst, before, api)
-    target = total.view()
-    np.add(target, as_float32(read(dst)).reshape(target.shape), out=target)
-    total.mark(before if isinstance(before, bool) else before.reshape(target.shape))
-    dma(dst, total, api=api)
-
-
-def copy(dst: AccessPattern, src: AccessPattern, *, api: str = "tensor_copy") -> None:
-    """Copy on chip by a compute engine; equal dtypes are bit-exact.
-
-    Raises:
-        NKIError: an operand is not on chip or not addressable, or partitions or free sizes differ.
-    """
-    _check_operand(dst, "dst", api)
-    _check_operand(src, "src", api)
-    if dst.shape[0] != src.shape[0] or dst.size != src.size:
-        raise NKIError(
-            f"{api}: 'dst' {list(dst.shape)} of {dst.storage.describe()} and 'src' {list(src.shape)} of "
-            f"{src.storage.describe()} differ in partitions or free elements"
-        )
-    _move(dst, src, api)
-
-
-def _move(dst: AccessPattern, src: AccessPattern, api: str) -> None:
-    source = read(src)
-    defined = src.defined()
-    if defined is not True and not dst.storage.on_chip and not counts_only():
-        raise _undefined_to_hbm(dst, src, defined, api)
-    if source.shape != dst.shape:
-        source = source.reshape(dst.shape)
-        defined = defined if isinstance(defined, bool) else defined.reshape(dst.shape)
-    if src.storage.frozen and source.flags.c_contiguous and source.dtype == dst.storage.dtype and _is_whole_tile(dst):
-        begin_write(dst)
-        dst.storage.share(source)
-        dst.mark(defined)
-        return
-    if _shares_rows(dst, src):
-        begin_write(dst)
-        dst.storage.share_rows(src.storage, src.offset, src.strides[0])
-        dst.mark(defined)
-        return
-    target = write(dst)
-    if target.dtype in {source.dtype, FLOAT32}:
-        np.copyto(target, source, casting="unsafe")
-    else:
-        for rows in _blocks(dst, aliased=dst.storage is src.storage):
-            round_into(target[rows], as_float32(source[rows]))
-    dst.mark(defined)
-
-
-def _shares_rows(dst: AccessPattern, src: AccessPattern) -> bool:
-    """Whether a new tile can stand for frozen memory whose rows are contiguous and lie apart."""
-    storage = src.storage
-    return (
-        storage.frozen
-        and not storage.on_chip
-        and storage.dtype == dst.storage.dtype
-        and src.shape == dst.shape
-        and src.strides[0] >= dst.storage.row
-        and src.strides[1:] == dst.strides[1:]
-        and _is_whole_tile(dst)
-    )
-
-
-def _is_whole_tile(access: AccessPattern) -> bool:
-    return access.storage.on_chip and access.is_whole()
-
-
-def _undefined_to_hbm(dst: AccessPattern, src: AccessPattern, defined: bool | Array, api: str) -> NKIError:
-    if isinstance(defined, bool):
-        seen = f"all {src.size} elements"
-    else:
-        first = [int(i) for i in np.argwhere(~defined)[0]]
-        seen = f"{int(defined.size - np.count_nonzero(defined))} of {src.size} elements, first at {first},"
-    return NKIError(
-        f"{api}: {seen} of {src.storage.describe()} are undefined (never written, or beyond the input range of a "
-        f"ScalarE function) and would reach {dst.storage.describe()}; write them first"
-    )
-
-
 def memset(dst: AccessPattern, value: float, *, api: str = "memset") -> None:
     """Fill an on-chip tensor with one value, rounded to its dtype.
 
     Raises:
         NKIError: the destination is not on chip or not addressable.
     """
-    _check_operand(dst, "dst", api)
+    check_operand(dst, "dst", api)
     fill(dst, value)
 
 
@@ -218,8 +91,8 @@ def reduce(
     Raises:
         NKIError: an operand or a shape that the engine does not take.
     """
-    _check_operand(dst, "dst", api)
-    _check_operand(src, "data", api)
+    check_operand(dst, "dst", api)
+    check_operand(src, "data", api)
     if 0 in axes:
         raise NKIError(
             f"{api}: axis 0 is the partition dimension of {src.storage.describe()}; only free axes can be reduced"
@@ -232,7 +105,7 @@ def reduce(
     reduced = _reducer(src, op, axes)
     defined = src.defined()
     target = write(dst)
-    for rows in _blocks(src, aliased=dst.storage is src.storage):
+    for rows in blocks(src, aliased=dst.storage is src.storage):
         values = reduced(rows).reshape(-1, *dst.shape[1:])
         if divisor is not None:
             np.divide(values, np.float32(divisor), out=values)
@@ -267,7 +140,7 @@ def accumulate(values: Array, op: np.ufunc, axes: Sequence[int], *, overwrite: b
             else:
                 values = op.reduce(values, axis=axis, dtype=FLOAT32, keepdims=True)
             continue
-        before = (slice(None),) * axis
+        before: tuple[Any, ...] = (slice(None),) * axis
         first = values[(*before, 0)]
         total = op(first, values[(*before, 1)], out=first if overwrite and values is source else None, dtype=FLOAT32)
         for i in range(2, count):
@@ -312,7 +185,7 @@ def _reducer(access: AccessPattern, op: str, axes: Sequence[int]) -> Callable[[s
     return widened
 
 
-def _blocks(access: AccessPattern, *, aliased: bool) -> list[slice]:
+def blocks(access: AccessPattern, *, aliased: bool) -> list[slice]:
     """Cut the first dimension into blocks; one block when source and destination may overlap."""
     count, size = access.shape[0], access.size
     if aliased or size <= _BLOCK:
@@ -348,7 +221,7 @@ def chain(
     Raises:
         NKIError: an operand is not on chip or not addressable, or does not broadcast.
     """
-    _check_operand(dst, "dst", api)
+    check_operand(dst, "dst", api)
     operands = [data, *(operand for _, operand, _ in steps)]
     readers = [_reader(operand, dst, "data" if i == 0 else "operand", api) for i, operand in enumerate(operands)]
     defined: bool | Array = True
@@ -356,7 +229,7 @@ def chain(
         defined = _both(defined, _defined_as(operand, dst.shape))
     target = write(dst)
     aliased = dst.storage in [operand.storage for operand in operands if isinstance(operand, AccessPattern)]
-    for rows in _blocks(dst, aliased=aliased):
+    for rows in blocks(dst, aliased=aliased):
         values = readers[0](rows)
         for step, ((op, _, swap), reader) in enumerate(zip(steps, readers[1:], strict=True), 1):
             pair = (reader(rows), values) if swap else (values, reader(rows))
@@ -373,7 +246,7 @@ def _reader(operand: Operand, dst: AccessPattern, role: str, api: str) -> Callab
     if not isinstance(operand, AccessPattern):
         scalar = np.float32(operand)
         return lambda _: scalar
-    _check_operand(operand, role, api)
+    check_operand(operand, role, api)
     if operand.shape != dst.shape and operand.broadcast_to(dst.shape) is None:
         raise NKIError(
             f"{api}: {role} {list(operand.shape)} of {operand.storage.describe()} does not broadcast to "
@@ -399,6 +272,11 @@ def _both(a: bool | Array, b: bool | Array) -> bool | Array:
     return False if a is False or b is False else np.logical_and(a, b)
 
 
-def _check_operand(access: AccessPattern, role: str, api: str) -> None:
+def check_operand(access: AccessPattern, role: str, api: str) -> None:
+    """Check an operand of a compute instruction: on chip, and addressable.
+
+    Raises:
+        NKIError: it is not.
+    """
     check_buffer(access, role, api, CHIP)
     check_compute(access, role, api)

@@ -299,9 +299,7 @@ def run(
         NKIError: the kernel breaks a rule.
     """
     if machine is None:
-        # Usually there is no such variable, and `get` would raise and catch an exception to find that out.
-        imprecise = "NKI_PRECISE_FP" in os.environ and os.environ["NKI_PRECISE_FP"] == "0"
-        machine = _IMPRECISE_MACHINE if imprecise else _DEFAULT_MACHINE
+        machine = _IMPRECISE_MACHINE if os.environ.get("NKI_PRECISE_FP") == "0" else _DEFAULT_MACHINE
     call = Call.of(function, dialect, args, kwargs, outputs, grid)
     if machine.sdk is not None and machine.sdk not in dialect.sdks:
         raise UnsupportedByEmulator(f"SDK {machine.sdk}", dialect.name, ", ".join(dialect.sdks))

@@ -132,7 +132,7 @@ class Storage:
         defined: True (all elements), False (none), or a flat bool map after a partial write.
         launch: the launch it belongs to.
         serial: its place in the order of allocations of the launch.
-        frozen: whether nobody writes the memory: an immutable parameter's, or a tile's that shares it.
+        frozen: whether nobody writes the memory: an immutable parameter's, or what several tensors hold.
         written: whether anything was written to it.
         read: whether anything was read from it.
         read_only: whether the caller's array refuses writes.
@@ -229,6 +229,11 @@ class Storage:
         self.adopt(np.ndarray(self.shape, dtype, source.bytes, offset * size, (pitch * size, *steps)))
         self._bytes, self.origin, self.pitch = source.bytes, offset * size, pitch
         self.frozen = True
+
+    def lend(self, other: Storage) -> None:
+        """Have another tensor of the same shape and dtype hold the values too, until either is written."""
+        other.adopt(self.array)
+        self.frozen = other.frozen = True
 
     def thaw(self) -> None:
         """Get memory of its own before the first write."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_nki_pool.emulator.core import engine
+from pytest_nki_pool.emulator.core import engine, movement
 from pytest_nki_pool.emulator.core.access import AccessPattern
 from pytest_nki_pool.emulator.core.errors import NKIError
 from pytest_nki_pool.emulator.core.launch import current_launch
@@ -138,7 +138,7 @@ def load(src: NkiTensor, dtype: object = None) -> NkiTensor:
     """
     source = placed(src, "src", "load", sorted(HBM))
     tile = tile_like("load", source, dtype)
-    engine.dma(tile, source, api="load")
+    movement.dma(tile, source, api="load")
     return NkiTensor(tile)
 
 
@@ -154,7 +154,7 @@ def load_transpose2d(src: NkiTensor, dtype: object = None) -> NkiTensor:
         raise NKIError(f"load_transpose2d src must have 2 dimensions, got {describe(source)}")
     swapped = source.permute((1, 0))
     tile = tile_like("load_transpose2d", swapped, dtype)
-    engine.dma(tile, swapped, api="load_transpose2d")
+    movement.dma(tile, swapped, api="load_transpose2d")
     return NkiTensor(tile)
 
 
@@ -166,7 +166,7 @@ def store(dst: NkiTensor, value: NkiTensor) -> None:
         value: tile in SBUF.
     """
     target = placed(dst, "dst", "store", sorted(HBM))
-    engine.dma(target, placed(value, "value", "store", (Buffer.SBUF,)), api="store")
+    movement.dma(target, placed(value, "value", "store", (Buffer.SBUF,)), api="store")
 
 
 def _like(api: str, x: NkiTensor, dtype: object, buffer: Buffer | str | None, name: str) -> AccessPattern:

@@ -7,7 +7,7 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_nki_pool.emulator.core import engine, integers
+from pytest_nki_pool.emulator.core import engine, integers, movement
 from pytest_nki_pool.emulator.core import matmul as core_matmul
 from pytest_nki_pool.emulator.core.access import AccessPattern
 from pytest_nki_pool.emulator.core.activation import activate
@@ -128,7 +128,7 @@ class Function:
         source = on_chip(x, "x", self.act)
         result = tile_like(self.act, source, dtype)
         if self.act == "copy":
-            engine.copy(result, source, api="copy")
+            movement.copy(result, source, api="copy")
         else:
             activate(result, self.act, source, limited=self.act != "reciprocal", api=self.act)
         return NkiTensor(result)
@@ -329,7 +329,7 @@ def broadcast_to(x: NkiTensor, shape: Sequence[int], dtype: object = None) -> Nk
     if wanted == source.shape and dtype is None:
         return x
     result = tile_like("broadcast_to", view, dtype)
-    engine.copy(result, view, api="broadcast_to")
+    movement.copy(result, view, api="broadcast_to")
     return NkiTensor(result)
 
 
@@ -348,7 +348,7 @@ def matmul(x: NkiTensor, y: NkiTensor, transpose_x: bool = False) -> NkiTensor:
     if not transpose_x:
         swapped = placed(transpose(x), "x", "matmul", (Buffer.PSUM,))
         left = tile_like("matmul", swapped, None)
-        engine.copy(left, swapped, api="matmul")
+        movement.copy(left, swapped, api="matmul")
     rows, columns = left.size // left.shape[0], right.size // right.shape[0]
     result = allocate("matmul", (rows, columns), "float32", Buffer.PSUM)
     core_matmul.matmul(result, left, right, accumulate=False, api="matmul")

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_nki_pool.emulator.core import engine as core
+from pytest_nki_pool.emulator.core import movement
 from pytest_nki_pool.emulator.core.errors import NKIError
 from pytest_nki_pool.emulator.core.launch import current_launch
 from pytest_nki_pool.emulator.core.memory import OFF_CHIP, Buffer
@@ -59,7 +60,7 @@ def dma_copy(
     source = placed(src, "src", "dma_copy", _DMA_BUFFERS)
     check_engine("dma_copy", engine)
     _check_dma("dma_copy", target, source, priority, oob_mode, dge_mode)
-    core.dma(target, source)
+    movement.dma(target, source)
 
 
 def dma_transpose(
@@ -132,7 +133,7 @@ def tensor_copy(
     """
     target, source = on_chip(dst, "dst", "tensor_copy"), on_chip(src, "src", "tensor_copy")
     check_engine("tensor_copy", engine, target, src=source)
-    core.copy(target, source)
+    movement.copy(target, source)
 
 
 def tensor_copy_predicated(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from pytest_nki_pool.emulator.core import engine
+from pytest_nki_pool.emulator.core import movement
 from pytest_nki_pool.emulator.core.access import (
     AccessPattern,
     DynamicSlice,
@@ -119,9 +119,9 @@ class NkiTensor:
                 f"of shape {list(target.shape)}: {describe(target)} = {describe(source)}; tiles do not broadcast"
             )
         if target.storage.on_chip and source.storage.on_chip:
-            engine.copy(target, source, api="assignment")
+            movement.copy(target, source, api="assignment")
         else:
-            engine.dma(target, source, api="assignment")
+            movement.dma(target, source, api="assignment")
 
     def ap(
         self,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_nki_pool.emulator.core import engine
+from pytest_nki_pool.emulator.core import engine, movement
 from pytest_nki_pool.emulator.core.affine import Index
 from pytest_nki_pool.emulator.core.errors import NKIError, UnsupportedByEmulator, kernel_line
 from pytest_nki_pool.emulator.core.launch import current_launch
@@ -62,7 +62,7 @@ def loop_reduce(
         if owner is not loop or total is None:
             total = new_tile(tile.shape, tile.dtype if dtype is None else dtype)
             launch.carried[kernel_line()] = (loop, total)
-            run(name, total, (tile,), lambda dst, a: engine.copy(dst, a, api=name), mask)
+            run(name, total, (tile,), lambda dst, a: movement.copy(dst, a, api=name), mask)
         else:
             if total.shape != tile.shape:
                 raise NKIError(f"{name}: every iteration gives a tile of one shape, got {tile!r} and {total!r}")

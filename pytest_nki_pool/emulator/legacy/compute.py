@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_nki_pool.emulator.core import engine, masked
+from pytest_nki_pool.emulator.core import engine, masked, movement
 from pytest_nki_pool.emulator.core.access import AccessPattern
 from pytest_nki_pool.emulator.core.affine import Condition
 from pytest_nki_pool.emulator.core.errors import NKIError
@@ -183,7 +183,7 @@ def assign(dst: Tile, value: object) -> None:
 
 
 def _copy(dst: AccessPattern, src: AccessPattern) -> None:
-    engine.copy(dst, src, api="a[...] = b")
+    movement.copy(dst, src, api="a[...] = b")
 
 
 def _has_name(value: object) -> bool:

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pytest_nki_pool.emulator.core import engine as core
-from pytest_nki_pool.emulator.core import integers
+from pytest_nki_pool.emulator.core import integers, movement
 from pytest_nki_pool.emulator.core.engines import check_engine
 from pytest_nki_pool.emulator.core.errors import NKIError
 from pytest_nki_pool.emulator.core.launch import current_launch
@@ -286,7 +286,7 @@ def dma_copy(
     check_buffer(target, "dst", "dma_copy", DMA)
     if dst_rmw_op is not None and alu_operation(dst_rmw_op, "nisa.dma_copy") != "add":
         raise NKIError(f"nisa.dma_copy: dst_rmw_op is np.add or None, got {dst_rmw_op!r}")
-    move = core.dma if dst_rmw_op is None else core.dma_add
+    move = movement.dma if dst_rmw_op is None else movement.dma_add
     run("nisa.dma_copy", target, (source,), lambda part, value: move(part, value, api="dma_copy"), mask)
 
 

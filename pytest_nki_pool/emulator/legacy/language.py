@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
-from pytest_nki_pool.emulator.core import engine
+from pytest_nki_pool.emulator.core import engine, movement
 from pytest_nki_pool.emulator.core.access import AccessPattern, DynamicSlice
 from pytest_nki_pool.emulator.core.dtypes import DTYPES
 from pytest_nki_pool.emulator.core.errors import NKIError
@@ -247,7 +247,7 @@ def load(src: Tile, *, mask: object = None, dtype: object = None) -> Tile:
     tile = as_tile(src, "src", "nl.load")
     check_buffer(tile, "src", "load", HBM)
     result = new_tile(tile.shape, tile.dtype if dtype is None else dtype)
-    return run("nl.load", result, (tile,), lambda dst, part: engine.dma(dst, part, api="load"), mask)
+    return run("nl.load", result, (tile,), lambda dst, part: movement.dma(dst, part, api="load"), mask)
 
 
 @api("nl")
@@ -274,7 +274,7 @@ def store(dst: Tile, value: Tile | float, *, mask: object = None) -> None:
 
 
 def _store(dst: AccessPattern, value: AccessPattern) -> None:
-    engine.dma(dst, fit(value, dst, "nl.store"), api="store", src_buffers=CHIP)
+    movement.dma(dst, fit(value, dst, "nl.store"), api="store", src_buffers=CHIP)
 
 
 @api("nl")
@@ -283,7 +283,7 @@ def copy(src: Tile, *, mask: object = None, dtype: object = None) -> Tile:
     tile = as_tile(src, "src", "nl.copy")
     check_copied(tile)
     result = new_tile(tile.shape, tile.dtype if dtype is None else dtype)
-    return run("nl.copy", result, (tile,), lambda dst, part: engine.copy(dst, part, api="copy"), mask)
+    return run("nl.copy", result, (tile,), lambda dst, part: movement.copy(dst, part, api="copy"), mask)
 
 
 @api("nl")

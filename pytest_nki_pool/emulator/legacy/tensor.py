@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
-from pytest_nki_pool.emulator.core import engine
+from pytest_nki_pool.emulator.core import movement
 from pytest_nki_pool.emulator.core.access import AccessPattern
 from pytest_nki_pool.emulator.core.errors import NKIError, UnsupportedByEmulator, kernel_operator
 from pytest_nki_pool.emulator.core.launch import current_launch
@@ -150,7 +150,7 @@ class Tile:
     def astype(self, dtype: object) -> Tile:
         """Copy on chip with another dtype."""
         result = new_tile(self.shape, dtype)
-        engine.copy(result.access, self.access, api="astype")
+        movement.copy(result.access, self.access, api="astype")
         return result
 
     def view(self, dtype: object) -> Tile:

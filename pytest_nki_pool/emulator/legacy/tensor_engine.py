@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_nki_pool.emulator.core import engine, partitions
 from pytest_nki_pool.emulator.core import matmul as core
+from pytest_nki_pool.emulator.core import movement, partitions
 from pytest_nki_pool.emulator.core.errors import NKIError, UnsupportedByEmulator
 from pytest_nki_pool.emulator.core.launch import current_launch
 from pytest_nki_pool.emulator.core.masks import region_of
@@ -76,7 +76,7 @@ def matmul(x: Tile, y: Tile, *, transpose_x: bool = False, mask: object = None) 
     if not transpose_x:
         turned = _transposed(left, Buffer.PSUM, name)
         left = new_tile(turned.shape, turned.dtype)
-        engine.copy(left.access, turned.access, api=name)
+        movement.copy(left.access, turned.access, api=name)
     return _product(left, right, name, mask=mask)
 
 
@@ -145,7 +145,7 @@ def load_transpose2d(src: Tile, *, mask: object = None, dtype: object = None) ->
         raise NKIError(f"{name} takes two dimensions, got {tile!r}")
     tile = _selected(tile, mask, name)
     result = new_tile(tile.shape[::-1], tile.dtype if dtype is None else dtype)
-    engine.dma(result.access, tile.access.permute((1, 0)), api="load_transpose2d")
+    movement.dma(result.access, tile.access.permute((1, 0)), api="load_transpose2d")
     return result
 
 
@@ -178,7 +178,7 @@ def _selected(tile: Tile, mask: object, api: str) -> Tile:
     """The tile itself, or a copy in which the elements that a mask leaves out are undefined."""
     if condition_of(mask, api) is None:
         return tile
-    move, buffer = (engine.copy, Buffer.SBUF) if tile.storage.on_chip else (engine.dma, Buffer.PRIVATE_HBM)
+    move, buffer = (movement.copy, Buffer.SBUF) if tile.storage.on_chip else (movement.dma, Buffer.PRIVATE_HBM)
     return run(api, new_tile(tile.shape, tile.dtype, buffer), (tile,), lambda dst, part: move(dst, part, api=api), mask)
 
 

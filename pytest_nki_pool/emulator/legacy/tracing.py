@@ -15,7 +15,7 @@ import operator
 from types import CellType, CodeType, FunctionType, MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from pytest_nki_pool.emulator.core import engine
+from pytest_nki_pool.emulator.core import movement
 from pytest_nki_pool.emulator.core.affine import Condition, Index
 from pytest_nki_pool.emulator.core.errors import NKIError
 from pytest_nki_pool.emulator.core.source import compile_definition, definition_of, release_rebound, with_code
@@ -78,7 +78,7 @@ def _copied(tile: Any, key: Any, name: str) -> Any:
     if not advanced or not isinstance(piece, Tile) or isinstance(piece, IndirectTile) or not piece.storage.on_chip:
         return piece
     copy = new_tile(piece.shape, piece.dtype)
-    engine.copy(copy.access, piece.access, api=f"{name} = tile[…]")
+    movement.copy(copy.access, piece.access, api=f"{name} = tile[…]")
     return copy
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pytest_nki_pool.emulator import Machine, NKIError, launch
-from pytest_nki_pool.emulator.core import engine, traffic
+from pytest_nki_pool.emulator.core import engine, movement, traffic
 from pytest_nki_pool.emulator.core.access import Span
 from pytest_nki_pool.emulator.core.dtypes import dtype_of, round_to
 from pytest_nki_pool.emulator.core.memory import Buffer, check_shape
@@ -229,7 +229,7 @@ def test_a_commutative_carry_is_refused_although_no_order_shows_it() -> None:
     [
         nl.copy,
         lambda total: engine.memset(total.access, 0),
-        lambda total: engine.copy(
+        lambda total: movement.copy(
             total.access.take([Span(0, 4), Span(0, 1)]), total.access.take([Span(0, 4), Span(1, 1)])
         ),
     ],

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pytest_nki_pool.emulator import launch
-from pytest_nki_pool.emulator.core import engine
+from pytest_nki_pool.emulator.core import engine, movement
 from pytest_nki_pool.emulator.core.access import AccessPattern, Span
 from pytest_nki_pool.emulator.legacy import language as nl
 
@@ -44,7 +44,7 @@ def test_destination_may_hold_the_reduced_source() -> None:
 
 
 def test_dma_moves_overlapping_partitions() -> None:
-    got = after(lambda t: engine.dma(t.take([Span(1, 127)]), t.take([Span(0, 127)])))
+    got = after(lambda t: movement.dma(t.take([Span(1, 127)]), t.take([Span(0, 127)])))
     assert np.array_equal(got, np.concatenate([X[:1], X[:-1]]))
 
 

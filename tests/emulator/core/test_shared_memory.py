@@ -1,4 +1,4 @@
-"""Tiles that stand for frozen memory without a copy: nothing shows but the speed."""
+"""Tiles and outputs that stand for memory without a copy: nothing shows but the speed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pytest_nki_pool.emulator import launch
-from pytest_nki_pool.emulator.core import engine
+from pytest_nki_pool.emulator.core import engine, movement
 from pytest_nki_pool.emulator.core.access import AccessPattern, Span
 from pytest_nki_pool.emulator.legacy import language as nl
 
@@ -98,11 +98,76 @@ def test_one_partition_is_repeated_from_a_shared_piece() -> None:
         wide = nl.ndarray(tile.shape, tile.dtype)
         row = tile.access.take([Span(4, 1)])
         repeated = AccessPattern(row.storage, row.offset, tile.shape, (0, *row.strides[1:]))
-        engine.dma(wide.access, repeated)
+        movement.dma(wide.access, repeated)
         return wide
 
     got, _ = stored(change, PIECES["rows"])
     assert np.array_equal(got, np.broadcast_to(X[4:5, 2:7], (16, 5, 10)))
+
+
+def output(tile: Any) -> Any:
+    """A tensor in HBM that a tile was stored to."""
+    out = nl.ndarray(tile.shape, tile.dtype, buffer=nl.shared_hbm)
+    nl.store(out, tile)
+    return out
+
+
+def test_a_write_to_a_stored_tile_stays_off_the_output() -> None:
+    def kernel(x: Any) -> Any:
+        tile = nl.add(nl.load(x), 1)
+        first = output(tile)
+        tile[:, 1:3] = 7
+        return first, output(tile)
+
+    first, second = launch(kernel, X)
+    expected = X + 1
+    assert np.array_equal(first, expected)
+    expected[:, 1:3] = 7
+    assert np.array_equal(second, expected)
+
+
+def test_a_write_to_an_output_stays_off_the_stored_tile() -> None:
+    def kernel(x: Any) -> Any:
+        tile = nl.add(nl.load(x), 1)
+        first = output(tile)
+        nl.store(first[:, 1:3], nl.full((16, 2, 10), 7, x.dtype))
+        return first, output(tile)
+
+    first, second = launch(kernel, X)
+    assert (first[:, 1:3] == 7).all()
+    assert np.array_equal(second, X + 1)
+
+
+def test_a_tile_in_two_outputs_and_a_loaded_one_are_arrays_of_their_own() -> None:
+    x = X.copy()
+
+    def kernel(x: Any) -> Any:
+        tile = nl.add(nl.load(x), 1)
+        return output(tile), output(tile), output(nl.load(x))
+
+    arrays = launch(kernel, x)
+    assert all(array.flags.owndata and array.flags.writeable for array in arrays)
+    for at, array in enumerate(arrays):
+        np.add(array, 1, out=array)
+        assert np.array_equal(array, X + (1 if at == 2 else 2))
+    assert np.array_equal(x, X)
+
+
+@pytest.mark.parametrize("of", ["output", "tile"])
+def test_a_store_under_another_dtype_holds_the_bits(of: str) -> None:
+    def kernel(x: Any) -> Any:
+        tile = nl.add(nl.load(x), 1)
+        out = nl.ndarray(x.shape, np.int32 if of == "tile" else x.dtype, buffer=nl.shared_hbm)
+        if of == "tile":
+            nl.store(out, tile.view(np.int32))
+        else:
+            nl.store(out.view(np.int32), tile.view(np.int32))
+        tile[:, 1:3] = 7
+        return out
+
+    got = launch(kernel, X)
+    assert isinstance(got, np.ndarray)
+    assert np.array_equal(got.view(np.float32), X + 1)
 
 
 @pytest.mark.parametrize("count", [2, 3, 8, 40])

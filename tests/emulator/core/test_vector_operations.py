@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_nki_pool.emulator import NKIError
-from pytest_nki_pool.emulator.core import activation, engine, integers, matmul, partitions, registers, scan, select
+from pytest_nki_pool.emulator.core import (
+    activation,
+    integers,
+    matmul,
+    movement,
+    partitions,
+    registers,
+    scan,
+    select,
+)
 from pytest_nki_pool.emulator.core.access import AccessPattern
 from pytest_nki_pool.emulator.core.launch import Dialect, Machine, current_launch, run
 from pytest_nki_pool.emulator.core.memory import Buffer
@@ -32,11 +41,11 @@ def new(shape: tuple[int, ...], dtype: object = "float32", buffer: Buffer = Buff
 
 def loaded(x: AccessPattern, buffer: Buffer = Buffer.SBUF) -> AccessPattern:
     tile = new(x.shape, x.storage.dtype)
-    engine.dma(tile, x)
+    movement.dma(tile, x)
     if buffer is Buffer.SBUF:
         return tile
     other = new(x.shape, x.storage.dtype, buffer)
-    engine.copy(other, tile)
+    movement.copy(other, tile)
     return other
 
 
@@ -47,10 +56,10 @@ def result_of(body: Any, *arrays: np.ndarray, generation: str = "gen3", grid: tu
         tile = body(*tensors)
         if tile.storage.buffer is Buffer.PSUM:
             copy = new(tile.shape, tile.storage.dtype)
-            engine.copy(copy, tile)
+            movement.copy(copy, tile)
             tile = copy
         out = new(tile.shape, tile.storage.dtype, Buffer.SHARED_HBM)
-        engine.dma(out, tile)
+        movement.dma(out, tile)
         return out
 
     result = run(kernel, DIALECT, arrays, {}, machine=Machine(generation=generation), grid=grid)
@@ -189,7 +198,7 @@ def test_a_reinterpreted_tile_is_the_same_memory() -> None:
         tile = loaded(x)
         bits = reinterpret(tile, np.dtype(np.uint32))
         integers.bitwise(bits, bits, [("bitwise_and", 2**31 - 1, False)])
-        engine.copy(reinterpret(new((4, 24), "uint16"), np.dtype(np.float32)), tile)
+        movement.copy(reinterpret(new((4, 24), "uint16"), np.dtype(np.float32)), tile)
         return tile
 
     np.testing.assert_array_equal(result_of(body, X), np.abs(X))
@@ -198,7 +207,7 @@ def test_a_reinterpreted_tile_is_the_same_memory() -> None:
 def test_an_alias_copies_where_a_tile_would_share() -> None:
     def body(x: AccessPattern) -> AccessPattern:
         tile = new((4, 24), "uint16")
-        engine.dma(reinterpret(tile, np.dtype(np.float32)), x)
+        movement.dma(reinterpret(tile, np.dtype(np.float32)), x)
         return tile
 
     np.testing.assert_array_equal(result_of(body, X), X.view(np.uint16), strict=True)

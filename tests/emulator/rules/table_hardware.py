@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pytest_nki_pool.emulator.core import engine
+from pytest_nki_pool.emulator.core import engine, movement
 from pytest_nki_pool.emulator.core.access import AccessPattern, Span
 from pytest_nki_pool.emulator.core.matmul import matmul
 from pytest_nki_pool.emulator.core.memory import Buffer
@@ -36,11 +36,11 @@ def memset(dst: AccessPattern) -> None:
 
 
 def copy_from(src: AccessPattern) -> None:
-    engine.copy(tile((src.shape[0], 8)), src)
+    movement.copy(tile((src.shape[0], 8)), src)
 
 
 def load_into(dst: AccessPattern) -> None:
-    engine.dma(dst, tile((dst.shape[0], 8)))
+    movement.dma(dst, tile((dst.shape[0], 8)))
 
 
 def held(t: Any, sizes: list[int], buffer: Buffer) -> object:
@@ -208,55 +208,55 @@ RULES = [
     ("sizes of a tile", lambda t, x: t((8, 1)), lambda t, x: t((8, 0)), "has a dimension of size 0"),
     (
         "partitions of an access are consecutive",
-        lambda t, x: engine.copy(t((4, 8)), piece(t((8, 8)), Span(0, 4))),
-        lambda t, x: engine.copy(t((4, 8)), piece(t((8, 8)), Span(0, 4, 2))),
+        lambda t, x: movement.copy(t((4, 8)), piece(t((8, 8)), Span(0, 4))),
+        lambda t, x: movement.copy(t((4, 8)), piece(t((8, 8)), Span(0, 4, 2))),
         "the leading dimension of an on-chip access is the partition dimension with step 1",
         "err_leading_dimension_of_tensor_must_be_partition",
     ),
     (
         "partitions of an access come first",
-        lambda t, x: engine.copy(t((8, 8)), t((8, 8))),
-        lambda t, x: engine.copy(t((8, 8)), t((8, 8)).permute((1, 0))),
+        lambda t, x: movement.copy(t((8, 8)), t((8, 8))),
+        lambda t, x: movement.copy(t((8, 8)), t((8, 8)).permute((1, 0))),
         "the leading dimension of an on-chip access is the partition dimension",
         "err_leading_dimension_of_tensor_must_be_partition",
     ),
     (
         "HBM has any step",
-        lambda t, x: engine.dma(t((4, 120)), piece(x, Span(0, 4, 30)).reshape((4, 120))),
-        lambda t, x: engine.copy(t((4, 120)), piece(t((128, 120)), Span(0, 4, 30))),
+        lambda t, x: movement.dma(t((4, 120)), piece(x, Span(0, 4, 30)).reshape((4, 120))),
+        lambda t, x: movement.copy(t((4, 120)), piece(t((128, 120)), Span(0, 4, 30))),
         "with step 1",
         "err_leading_dimension_of_tensor_must_be_partition",
     ),
     (
         "a partition reaches its own memory",
-        lambda t, x: engine.copy(t((2, 8)), AccessPattern(t((2, 16)).storage, 8, (2, 8), (16, 1))),
-        lambda t, x: engine.copy(t((2, 8)), AccessPattern(t((4, 16)).storage, 9, (2, 8), (16, 1))),
+        lambda t, x: movement.copy(t((2, 8)), AccessPattern(t((2, 16)).storage, 8, (2, 8), (16, 1))),
+        lambda t, x: movement.copy(t((2, 8)), AccessPattern(t((4, 16)).storage, 9, (2, 8), (16, 1))),
         "spans elements [9, 16] of a partition of 16",
     ),
     (
         "compute reads the chip",
-        lambda t, x: engine.copy(t((128, 120)), t((128, 120))),
-        lambda t, x: engine.copy(t((128, 120)), x.reshape((128, 120))),
+        lambda t, x: movement.copy(t((128, 120)), t((128, 120))),
+        lambda t, x: movement.copy(t((128, 120)), x.reshape((128, 120))),
         "Expected operand 'src' of 'tensor_copy' to be in address space 'psum|sbuf'",
         "err_unsupported_memory",
     ),
     (
         "DMA does not reach PSUM",
-        lambda t, x: engine.dma(t((128, 120)), x),
-        lambda t, x: engine.dma(t((128, 120), np.float32, PSUM), x),
+        lambda t, x: movement.dma(t((128, 120)), x),
+        lambda t, x: movement.dma(t((128, 120), np.float32, PSUM), x),
         "Expected operand 'dst' of 'dma_copy'",
         "err_unsupported_memory",
     ),
     (
         "DMA moves as many elements",
-        lambda t, x: engine.dma(t((120, 128)), x),
-        lambda t, x: engine.dma(t((128, 121)), x),
+        lambda t, x: movement.dma(t((120, 128)), x),
+        lambda t, x: movement.dma(t((128, 121)), x),
         "dma_copy requires src and dst to have the same number of elements",
     ),
     (
         "a copy's destination is no larger",
-        lambda t, x: engine.copy(t((4, 9)), t((4, 3, 3))),
-        lambda t, x: engine.copy(t((4, 9)), t((4, 1))),
+        lambda t, x: movement.copy(t((4, 9)), t((4, 3, 3))),
+        lambda t, x: movement.copy(t((4, 9)), t((4, 1))),
         "differ in partitions or free elements",
     ),
     (
@@ -273,14 +273,16 @@ RULES = [
     ),
     (
         "undefined elements stay off HBM",
-        lambda t, x: engine.copy(t((128, 120)), t((128, 120), filled=False)),
-        lambda t, x: engine.dma(nl.ndarray((4, 4), np.float32, buffer=nl.private_hbm).access, t((4, 4), filled=False)),
+        lambda t, x: movement.copy(t((128, 120)), t((128, 120), filled=False)),
+        lambda t, x: movement.dma(
+            nl.ndarray((4, 4), np.float32, buffer=nl.private_hbm).access, t((4, 4), filled=False)
+        ),
         "all 16 elements of tensor `t` … are undefined",
     ),
     (
         "an input is not written",
-        lambda t, x: engine.dma(t((128, 120)), x),
-        lambda t, x: engine.dma(x, t((128, 120))),
+        lambda t, x: movement.dma(t((128, 120)), x),
+        lambda t, x: movement.dma(x, t((128, 120))),
         "is an input, and immutable",
         "err_cannot_update_immutable_parameter",
     ),

@@ -99,6 +99,7 @@ def main() -> None:
     print("kernel                   dtype  C,H,W,k          emulator   torch  gather  emulator/torch  gather/emulator")
     for spec in KERNELS:
         function = bench.kernel(spec).loaded.function
+        over_gather = []
         for name in DTYPE_NAMES:
             ratios, multiples = [], (0.0, 0.0)
             for *shape, k in SHAPES:
@@ -121,6 +122,8 @@ def main() -> None:
             print(f"{spec.label:<24} {name:<6} geometric mean {'':26} {to_torch:15.2f} {to_gather:16.1f}")
             print(f"{spec.label:<24} {name:<6} {text_of(MIDDLE):<15} ", end="")
             print('loop_order="check" / launch {:.1f}, suite / launch {:.1f}'.format(*multiples))
+            over_gather += [ratio for _, ratio in ratios]
+        print(f"{spec.label:<24} all    geometric mean {'':26} {'':15} {mean(over_gather):16.1f}")
 
 
 if __name__ == "__main__":

@@ -13,10 +13,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pytest_nki_pool.commands import Answer, CliError
-from pytest_nki_pool.options import BACKENDS, CLAIMS, SELECTION, TIERS
+from pytest_nki_pool.options import BACKENDS, CLAIMS, DEVICE, ON, SELECTION, TIERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from pytest_nki_pool.options import Option
 
 #: Exit code when what was asked for cannot be had, as argparse uses it.
 _USAGE = 2
@@ -73,13 +75,14 @@ def _positive(text: str) -> int:
 
 _REPORT = "a .jsonl or .json report"
 
-#: The options with which pytest chooses kernels and cases, under both names.
-_CHOICE = tuple(
-    argument(
-        f"--{option.name}", option.flag, dest=option.key, action="append", metavar=option.metavar, help=option.help
-    )
-    for option in (*SELECTION, *CLAIMS)
-)
+
+def _of_pytest(option: Option) -> Argument:
+    """An option of pytest, under both names."""
+    takes = {"action": "append", "metavar": option.metavar}
+    switches = {"action": "append_const", "const": ON[0]}
+    keywords = takes if option.metavar else switches
+    return argument(f"--{option.name}", option.flag, dest=option.key, help=option.help, **keywords)
+
 
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
@@ -160,7 +163,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             "nki-pool sweep --kernel=pool.py:avgpool --tier=full --seeds=100 --report=sweep.jsonl",
             "pytest_nki_pool.commands.sweep:sweep",
             (
-                *_CHOICE,
+                *map(_of_pytest, (*SELECTION, *CLAIMS, *DEVICE)),
                 argument(
                     "--seeds", type=_positive, default=1, metavar="N", help="seeds of each random case (default: 1)"
                 ),
@@ -173,9 +176,17 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
                     help="local: processes of this machine; ray: actors of the cluster at RAY_ADDRESS, or of this "
                     "machine without one (needs the extra pytest-nki-pool[ray])",
                 ),
-                argument("--workers", type=_positive, metavar="N", help="how many (default: one per core)"),
                 argument(
-                    "--batch", type=_positive, default=500, metavar="N", help="most cases of a batch (default: 500)"
+                    "--workers",
+                    type=_positive,
+                    metavar="N",
+                    help="how many (default: one per core; on a device one per free NeuronCore, and no more)",
+                ),
+                argument(
+                    "--batch",
+                    type=_positive,
+                    metavar="N",
+                    help="most cases of a batch (default: 500, on a device 1)",
                 ),
             ),
         ),

@@ -65,7 +65,9 @@ def pytest_configure(config: pytest.Config) -> None:
             validate(session)
             recorder.open(config)
     if session.concerned and not config.option.help and not only_lists(config):
-        session.launching.begin()
+        from pytest_nki_pool.session.xdist import begin
+
+        begin(session, config)
 
 
 @pytest.hookimpl(optionalhook=True)

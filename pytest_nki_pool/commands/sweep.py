@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections import Counter
+from contextlib import ExitStack, closing
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -21,12 +21,10 @@ from pytest_nki_pool.report.read import read
 from pytest_nki_pool.report.scrub import Scrubber
 from pytest_nki_pool.report.tally import RETRY
 from pytest_nki_pool.session.earlier import taken_over
-from pytest_nki_pool.session.facts import gather
 from pytest_nki_pool.session.output import in_words, scrubbed
-from pytest_nki_pool.session.validation import validate
 from pytest_nki_pool.sweep.engine import EngineError, drive
 from pytest_nki_pool.sweep.progress import progress, summary
-from pytest_nki_pool.sweep.setup import OPTIONS, cases_of, ignored, session_of
+from pytest_nki_pool.sweep.setup import OPTIONS, ignored, orders, session_of, survey
 from pytest_nki_pool.verdict import CONSEQUENCES, NOT_EXECUTED, Finding, Identity, Status, Verdict
 
 if TYPE_CHECKING:
@@ -34,12 +32,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from pytest_nki_pool.session.pool import PoolSession
-    from pytest_nki_pool.sweep.engine import Engine, Line
+    from pytest_nki_pool.sweep.engine import Engine, Line, Remote
 
-#: Name -> ``module:class``, imported when it is chosen: called with the settings and the number of workers.
+#: Name -> ``module:class``, imported when it is chosen: called with the workers' orders and their number.
 ENGINES: Mapping[str, str] = MappingProxyType(
     {"local": "pytest_nki_pool.sweep.local:Local", "ray": "pytest_nki_pool.sweep.ray_actors:Ray"}
 )
+
+#: Most cases of a batch, where nobody says: a worker takes a fraction of a second for them.
+_BATCH = 500
 
 _DIED = "the process running this case died, and died again when it ran alone in a fresh one"
 
@@ -57,52 +58,56 @@ def sweep(args: Namespace) -> Answer:
     path = Path(args.report)
     session = _session(args, path)
     scrubber = Scrubber.of(session.settings.root)
-    cases = cases_of(session.plan, args.seeds)
-    if not cases:
-        raise CliError("there is no such case; leave out --check, --case or --backend, or name others")
-    run = _facts(session, scrubber, len(cases), args.seeds)
-    earlier = _earlier(args.resume, run)
-    done = {str(record.verdict.identity) for record in earlier}
-    left = [case for case in cases if case not in done]
 
     def died(case: str) -> Line:
         verdict = Verdict(_identity(case), Finding(Status.CRASH, _DIED))
         return scrubbed(Record(verdict, session.rerun_of(verdict.identity)), scrubber).to_json()
 
-    started = time.monotonic()
-    try:
-        writer, counts = _begin(path, run, earlier)
-        engine = _engine(args.engine, session, args.workers) if left else None
-        if engine:
-            _run(engine, writer, drive(engine, left, _size(args, left), died), len(cases), counts)
-        writer.close(complete=True)
-    except OSError as error:
-        raise CliError(f"{in_words(error)}; go on with --resume={path}") from error
+    with ExitStack() as stack:
+        engine = _start(args, session, stack) if _is_elsewhere(args, session) else None
+        run, cases = _survey(args, session, cast("Remote | None", engine))
+        earlier = _earlier(args.resume, run)
+        done = {str(record.verdict.identity) for record in earlier}
+        left = [case for case in cases if case not in done]
+        started = time.monotonic()
+        if left and not engine:
+            engine = _start(args, session, stack)
+        try:
+            writer, counts = _begin(path, run, earlier)
+            lines = drive(engine, left, _size(args, engine, run, len(left)), died) if engine else ()
+            _write(writer, lines, len(cases), counts)
+            writer.close(complete=True)
+        except OSError as error:
+            raise CliError(f"{in_words(error)}; go on with --resume={path}") from error
     return _answer(path, counts, time.monotonic() - started)
 
 
 def _session(args: Namespace, path: Path) -> PoolSession:
-    """The session, of which everything that was asked for can be had."""
+    """The session, of which every option has a value that it can have."""
     if path.suffix != LINES:
         raise CliError(f"--report: {path} is no {LINES}; a sweep writes that, and `nki-pool render` the other formats")
     if ignored():
         raise CliError(f"{ignored()[0]} is set, and a sweep does not take it; unset it")
     given = {option.flag: getattr(args, option.key) for option in OPTIONS}
     try:
-        session = session_of(given, path)
-        validate(session)
+        return session_of(given, path)
     except pytest.UsageError as error:
         raise CliError(str(error)) from error
-    if session.target[0] == "device":  # its workers would have to lease cores, have deadlines and read the counters
-        raise CliError("a sweep does not launch on a device; divide the run into shards of pytest, or name --target")
-    return session
 
 
-def _facts(session: PoolSession, scrubber: Scrubber, cases: int, seeds: int) -> Run:
-    run = gather(session, scrubber, cases)
-    if seeds == 1:
-        return run
-    return dataclasses.replace(run, settings={**run.settings, "seeds": {"values": [str(seeds)], "source": "--seeds"}})
+def _is_elsewhere(args: Namespace, session: PoolSession) -> bool:
+    """Whether the kernels are launched where this process need not be able to: on the devices of a cluster."""
+    return args.engine == "ray" and session.target[0] == "device"
+
+
+def _survey(args: Namespace, session: PoolSession, engine: Remote | None) -> tuple[Run, list[str]]:
+    """What the sweep is about, and its cases: found out here, or by a worker of the engine."""
+    try:
+        return engine.survey(args.seeds) if engine else survey(session, args.seeds)
+    except pytest.UsageError as error:
+        raise CliError(str(error)) from error
+    except EngineError as error:
+        raise CliError(f"--engine={args.engine}: {error}") from error
 
 
 def _earlier(path: str | None, run: Run) -> Sequence[Record]:
@@ -118,24 +123,42 @@ def _begin(path: Path, run: Run, earlier: Sequence[Record]) -> tuple[LinesWriter
     return writer, Counter(record.verdict.finding.status.value for record in earlier)
 
 
-def _engine(name: str, session: PoolSession, workers: int | None) -> Engine:
-    module, _, kind = ENGINES[name].partition(":")
-    if name == "ray" and not find_spec("ray"):
+def _start(args: Namespace, session: PoolSession, stack: ExitStack) -> Engine:
+    """Start an engine; the stack closes it."""
+    module, _, kind = ENGINES[args.engine].partition(":")
+    if args.engine == "ray" and not find_spec("ray"):
         raise CliError("--engine=ray needs ray; install it with: pip install 'pytest-nki-pool[ray]'")
+    if args.engine == "ray" and session.settings.devices.cores is not None:
+        raise CliError(f"{session.settings.sources['device']}: Ray gives each actor its core; leave it out")
     try:
-        engine: Engine = getattr(import_module(module), kind)(session.settings.to_json(), workers)
+        here = args.engine == "local"
+        workers = _workers(args, session) if here else args.workers
+        engine: Engine = getattr(import_module(module), kind)(orders(session, here=here), workers)
+    except pytest.UsageError as error:
+        raise CliError(str(error)) from error
     except EngineError as error:
-        raise CliError(f"--engine={name}: {error}") from error
-    return engine
+        raise CliError(f"--engine={args.engine}: {error}") from error
+    return stack.enter_context(closing(engine))
 
 
-def _size(args: Namespace, left: Sequence[str]) -> int:
-    """Cases of a batch: fewer than asked for where not every worker would get one."""
-    workers = args.workers or 1
-    return max(1, min(int(args.batch), -(-len(left) // workers)))
+def _workers(args: Namespace, session: PoolSession) -> int | None:
+    """How many processes this machine is to have: on a device one per free core, where nobody says."""
+    if session.launching.on_device:
+        session.machine.require_free(args.workers or 1, f"--workers={args.workers}", "no --workers")
+    workers: int | None = args.workers or session.launching.free_cores
+    return workers
 
 
-def _run(engine: Engine, writer: LinesWriter, lines: Iterable[Line], total: int, counts: Counter[str]) -> None:
+def _size(args: Namespace, engine: Engine, run: Run, left: int) -> int:
+    """Cases of a batch: fewer than asked for where not every worker would get one.
+
+    On a device cases are slow and uneven: none waits behind others of a busy worker.
+    """
+    most = args.batch or (_BATCH if run.device is None else 1)
+    return max(1, min(most, -(-left // engine.workers)))
+
+
+def _write(writer: LinesWriter, lines: Iterable[Line], total: int, counts: Counter[str]) -> None:
     """Write every line, and count its status."""
     ended = ""
     try:
@@ -148,8 +171,6 @@ def _run(engine: Engine, writer: LinesWriter, lines: Iterable[Line], total: int,
         ended = str(error)
     except KeyboardInterrupt:
         ended = "it was interrupted"
-    finally:
-        engine.close()
     if ended:
         writer.close(complete=False)
         raise CliError(f"the sweep ended early: {ended}; go on with --resume={writer.path}")
@@ -165,6 +186,6 @@ def _answer(path: Path, counts: Counter[str], seconds: float) -> Answer:
     statuses = {Status(name) for name in counts}
     gates = {CONSEQUENCES[status].gate for status in statuses}
     total = sum(counts.values())
-    code = 1 if "bad" in gates or not statuses - NOT_EXECUTED else RETRY if "retry" in gates else 0
+    code = 1 if "bad" in gates else RETRY if "retry" in gates else 0 if statuses - NOT_EXECUTED else 1
     text = f"{path}: {total} cases in {seconds:.1f} s: {summary(counts)}"
     return Answer(text, {"report": str(path), "cases": total, "statuses": counts, "seconds": seconds}, code)

@@ -9,8 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from pytest_nki_pool.settings.devices import DEADLINE
 from pytest_nki_pool.supervised.parent import Keeping, Supervised
 
@@ -21,8 +19,8 @@ if TYPE_CHECKING:
 
 #: Variables that differ between the processes of a run.
 _OF_A_PROCESS = frozenset({"NEURON_RT_VISIBLE_CORES", "NEURON_RT_EXEC_TIMEOUT", "NEURON_PROCESS_TAG"})
-#: Name of the process that is no worker.
-_MAIN = "main"
+#: Name of a process that works alone.
+MAIN = "main"
 
 
 class Launching:
@@ -30,17 +28,16 @@ class Launching:
 
     Args:
         session: what the process knows about NKI.
-        config: pytest's configuration.
+        name: of the process within the run.
 
     Attributes:
         notes: what there is to tell at the end of the run besides its verdicts.
     """
 
-    def __init__(self, session: PoolSession, config: pytest.Config) -> None:
+    def __init__(self, session: PoolSession, name: str = MAIN) -> None:
         self.notes: list[str] = []
         self._session = session
-        self._config = config
-        self._worker: str = getattr(config, "workerinput", {}).get("workerid", _MAIN)
+        self._name = name
         self._outside: dict[str, str] | None = None
         self._scratch: list[str] = []
 
@@ -64,7 +61,7 @@ class Launching:
         from pytest_nki_pool.neuron.seat import Seat  # noqa: PLC0415 - it needs an extra
 
         deadline = session.settings.devices.deadline or DEADLINE
-        return Seat(session.machine.place, self._base(), self._worker, os.environ, deadline)
+        return Seat(session.machine.place, self._base(), self._name, os.environ, deadline)
 
     @cached_property
     def on_device(self) -> bool:
@@ -73,7 +70,7 @@ class Launching:
 
     @property
     def found(self) -> dict[str, Any] | None:
-        """The devices that the controller found, for the workers; None where no device takes part."""
+        """The devices that were found, for other processes of this machine; None where no device takes part."""
         return self._session.machine.found.to_json() if self.on_device else None
 
     @property
@@ -96,7 +93,7 @@ class Launching:
 
     @property
     def free_cores(self) -> int | None:
-        """How many workers ``-n auto`` should start, at least one; None where no device takes part."""
+        """How many processes the run should have, at least one; None where no device takes part."""
         return max(1, self._session.machine.free()) if self.on_device else None
 
     def describe(self) -> dict[str, str]:
@@ -108,23 +105,22 @@ class Launching:
             shown["leased"] = ", ".join(f"core {core.index} of device {core.device}" for core in self.seat.lease.cores)
         return shown
 
-    def begin(self) -> None:
-        """Have a core before anything can settle on one: for this process, or as a controller for each of its workers.
-
-        A worker without a core goes on: each of its cases tries again, and says so in its verdict.
+    def enter(self) -> None:
+        """Have a core before anything can settle on one, and give this process, too, the environment of launches on it.
 
         Raises:
-            pytest.UsageError: there are too few cores, none came free, or a framework was imported before.
+            pytest.UsageError: a framework was imported before.
+            NeuronError: no core is free.
         """
-        if not self.on_device:
-            return
-        option = self._config.option
-        if self._worker != _MAIN or getattr(option, "dist", "no") == "no":
-            self._take(required=self._worker == _MAIN)
-            return
-        self._session.machine.require_free(len(option.tx or ()))
-        if option.maxschedchunk is None:
-            option.maxschedchunk = 1  # cases are slow and uneven here: none waits behind others of a busy worker
+        assert self.seat is not None  # noqa: S101 - the target is a device
+        if self._outside is None:
+            self._session.machine.refuse_settled()
+        variables = self.seat.environment().variables
+        if self._outside is None:
+            self._outside = dict(os.environ)
+        for name in set(os.environ) - set(variables):
+            del os.environ[name]
+        os.environ.update(variables)
 
     def here(self) -> tuple[int, ...]:
         """Make ready for launches in this process itself: the core has one owner, which then is no child.
@@ -137,11 +133,9 @@ class Launching:
         """
         if self.seat is None:
             return ()
-        if self._outside is None:
-            self._session.machine.refuse_settled()
         if isinstance(self.runner, Supervised):
             self.runner.leave_to_parent()
-        self._enter()
+        self.enter()
         return tuple(core.index for core in self.seat.take().cores)
 
     def close(self) -> None:
@@ -159,27 +153,6 @@ class Launching:
             self._outside = None
         for folder in self._scratch:
             shutil.rmtree(folder, ignore_errors=True)
-
-    def _take(self, *, required: bool) -> None:
-        assert self.seat is not None  # noqa: S101 - the target is a device
-        from pytest_nki_pool.neuron.errors import NeuronError  # noqa: PLC0415 - its siblings need an extra
-
-        self._session.machine.refuse_settled()
-        try:
-            self._enter()
-        except NeuronError as error:
-            if required:
-                raise pytest.UsageError(str(error)) from error
-
-    def _enter(self) -> None:
-        """Give this process, too, the environment of the leased core."""
-        assert self.seat is not None  # noqa: S101 - checked by the callers
-        variables = self.seat.environment().variables
-        if self._outside is None:
-            self._outside = dict(os.environ)
-        for name in set(os.environ) - set(variables):
-            del os.environ[name]
-        os.environ.update(variables)
 
     def _base(self) -> Path:
         """The folder below which the toolchain writes: what it leaves of a failure belongs to the failure's arrays."""

@@ -150,11 +150,13 @@ class Machine:
 
         return min(self.place.pool.limit, len(free_cores(self.place.pool.cores, self.place.locks)))
 
-    def require_free(self, processes: int) -> None:
+    def require_free(self, processes: int, asked: str, instead: str) -> None:
         """Insist on enough cores for the run's processes, and wait until one is free.
 
         Args:
             processes: how many there will be.
+            asked: the option that asks for them.
+            instead: what to give for as many as there are cores.
 
         Raises:
             pytest.UsageError: there are fewer, or none came free in time; says who holds what.
@@ -164,8 +166,8 @@ class Machine:
         place = self.place
         if processes > place.pool.limit:
             raise pytest.UsageError(
-                f"-n {processes}: each process needs a NeuronCore of its own and {place.pool.limit} may be used; "
-                f"give -n auto, or -n {place.pool.limit} at most"
+                f"{asked}: each process needs a NeuronCore of its own and {place.pool.limit} may be used; "
+                f"ask for {place.pool.limit} at most, or give {instead}"
             )
         deadline = time.monotonic() + place.wait
         while not self.free():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -41,11 +41,13 @@ class PoolSession:
     Args:
         config: pytest's configuration.
         settings: what was asked for.
+        known: the devices of this machine, as `Launching.found` told them in another process; None to look for them.
     """
 
-    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+    def __init__(self, config: pytest.Config, settings: Settings, known: Mapping[str, Any] | None = None) -> None:
         self.settings = settings
         self._config = config
+        self._known = known
         #: How many cases the shards of this run have together; known once tests are collected.
         self.cases_of_all_shards = 0
 
@@ -79,18 +81,18 @@ class PoolSession:
 
     @cached_property
     def machine(self) -> Machine:
-        """The Neuron devices of this machine; the controller tells an xdist worker of those it found."""
+        """The Neuron devices of this machine."""
         from pytest_nki_pool.session.machine import Machine
 
-        known = getattr(self._config, "workerinput", {}).get("nki_pool_machine")
-        return Machine(self.settings.devices, self.settings.sources, known)
+        return Machine(self.settings.devices, self.settings.sources, self._known)
 
     @cached_property
     def launching(self) -> Launching:
         """What this process launches with."""
         from pytest_nki_pool.session.launching import Launching
+        from pytest_nki_pool.session.xdist import name_of
 
-        return Launching(self, self._config)
+        return Launching(self, name_of(self._config))
 
     def close(self) -> list[str]:
         """End what was started to launch with, if anything was; what there is to tell of it."""
@@ -342,7 +344,7 @@ def session_of(config: pytest.Config) -> PoolSession:
 
 
 def open_session(config: pytest.Config) -> PoolSession:
-    """The session of this process; an xdist worker is handed the controller's settings.
+    """The session of this process; an xdist worker is handed the controller's settings, and the devices it found.
 
     Raises:
         pytest.UsageError: an option has a value it cannot have.
@@ -350,7 +352,8 @@ def open_session(config: pytest.Config) -> PoolSession:
     from pytest_nki_pool.settings.read import Settings, read_settings
 
     if hasattr(config, "workerinput"):
-        return PoolSession(config, Settings.of(**config.workerinput["nki_pool"]))
+        given = config.workerinput
+        return PoolSession(config, Settings.of(**given["nki_pool"]), given["nki_pool_machine"])
     return PoolSession(config, read_settings(config, _rerun_prefix(config)))
 
 

@@ -19,6 +19,17 @@ def validate(session: PoolSession) -> None:
     Raises:
         pytest.UsageError: says what was seen, what is allowed and what to do.
     """
+    validate_target(session)
+    for step in (_checks, _cases, _backends, _kernels, _expectations, _search, _earlier):
+        step(session)
+
+
+def validate_target(session: PoolSession) -> None:
+    """Refuse what was asked of the target and of the machine and cannot be had.
+
+    Raises:
+        pytest.UsageError: says what was seen, what is allowed and what to do.
+    """
     name, missing = session.target
     source = session.settings.sources["target"]
     if missing:
@@ -26,8 +37,6 @@ def validate(session: PoolSession) -> None:
         raise pytest.UsageError(f"{source}: target {asked}: {missing}")
     chips = session.settings.given["platform"] if session.settings.sources["platform"] != "default" else ()
     session.machine.validate(name, chips if name == "device" else session.platforms)
-    for step in (_checks, _cases, _backends, _kernels, _expectations, _search, _earlier):
-        step(session)
 
 
 def _checks(session: PoolSession) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import multiprocessing
 import os
@@ -12,7 +13,10 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from pytest_nki_pool.sweep.engine import EngineError
+import pytest
+
+from pytest_nki_pool.sweep.engine import NO_CORE, EngineError
+from pytest_nki_pool.sweep.progress import tell
 from pytest_nki_pool.sweep.work import Worker
 
 if TYPE_CHECKING:
@@ -26,46 +30,54 @@ class Local:
     """An engine of processes of this machine.
 
     Args:
-        settings: what a `Worker` takes.
+        orders: what a `Worker` takes.
         workers: how many processes; as many as there are cores when None.
     """
 
-    def __init__(self, settings: Mapping[str, Any], workers: int | None) -> None:
-        self._settings = json.dumps(settings)
-        self._workers = workers or os.cpu_count() or 1
+    def __init__(self, orders: Mapping[str, Any], workers: int | None) -> None:
+        self._orders = json.dumps(orders)
+        self.workers = workers or os.cpu_count() or 1
         self._running: dict[Future[list[Line]], Batch] = {}
-        self._pool = self._start(self._workers)
+        self._pool = self._start(self.workers)
 
     def free(self) -> int:
         """How many processes wait for work."""
-        return self._workers - len(self._running)
+        return self.workers - len(self._running)
 
     def submit(self, batch: Batch) -> None:
         """Give a batch to a process."""
         try:
-            future = self._pool.submit(_run, self._settings, batch)
+            future = self._pool.submit(_run, self._orders, batch)
         except BrokenProcessPool as error:  # a process died while it had nothing to do, or before it could
             future = Future()
             future.set_exception(error)
         self._running[future] = batch
 
     def wait(self) -> list[tuple[Batch, list[Line] | None]]:
-        """Wait until a batch is done; a process that died takes the batches of all others with it."""
+        """Wait until a batch is done; a process that died takes the batches of all others with it.
+
+        Nobody can tell a pool which of its processes is to have no more work: for one without core, all are exchanged.
+        """
         done, _ = wait(self._running, return_when=FIRST_COMPLETED)
-        if any(isinstance(future.exception(), BrokenProcessPool) for future in done):
+        if not all(map(_lines, done)):
             self._pool.shutdown()
             done, _ = wait(self._running)
-            self._pool = self._start(self._workers)
+            self.workers -= sum(_lines(future) == [] for future in done)
+            if not self.workers:
+                raise EngineError(NO_CORE)
+            self._pool = self._start(self.workers)
         return [(self._running.pop(future), _lines(future)) for future in done]
 
     def alone(self, case: str) -> Line | None:
         """Run a case in a pool of its own."""
         with self._start(1) as pool:
             try:
-                pool.submit(_ready, self._settings).result()
+                pool.submit(_ready, self._orders).result()
             except BrokenProcessPool as error:
                 raise EngineError("the processes of this sweep die before they have a case to run") from error
-            lines = _lines(pool.submit(_run, self._settings, (case,)))
+            lines = _lines(pool.submit(_run, self._orders, (case,)))
+        if lines == []:
+            raise EngineError(NO_CORE)
         return lines[0] if lines else None
 
     def close(self) -> None:
@@ -84,6 +96,8 @@ def _lines(future: Future[list[Line]]) -> list[Line] | None:
         return future.result()
     except BrokenProcessPool:
         return None
+    except pytest.UsageError as error:
+        raise EngineError(str(error)) from error
 
 
 def _begin() -> None:
@@ -101,14 +115,16 @@ def _end_with_parent() -> None:
 
 
 @lru_cache(maxsize=1)
-def _worker(settings: str) -> Worker:
-    """The worker of this process, made once."""
-    return Worker(json.loads(settings))
+def _worker(orders: str) -> Worker:
+    """The worker of this process, made once and closed when the process ends in good order."""
+    worker = Worker(json.loads(orders))
+    atexit.register(lambda: tell(worker.close()))
+    return worker
 
 
-def _ready(settings: str) -> bool:
-    return _worker(settings).ready()
+def _ready(orders: str) -> bool:
+    return _worker(orders).ready()
 
 
-def _run(settings: str, batch: Batch) -> list[Line]:
-    return _worker(settings).run(batch)
+def _run(orders: str, batch: Batch) -> list[Line]:
+    return _worker(orders).run(batch)

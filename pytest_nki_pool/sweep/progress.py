@@ -12,7 +12,7 @@ from pytest_nki_pool.verdict import Status
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 #: Seconds between two lines.
 _PAUSE = 10.0
@@ -35,6 +35,12 @@ def progress(total: int) -> Iterator[Callable[[Counter[str]], None]]:
 def summary(counts: Counter[str]) -> str:
     """Statuses and how many of each, in their order."""
     return ", ".join(f"{counts[status.value]} {status.value}" for status in Status if counts[status.value])
+
+
+def tell(notes: Iterable[str]) -> None:
+    """Say, on stderr, what is no verdict."""
+    for note in notes:
+        print(f"nki-pool: {note}", file=sys.stderr, flush=True)  # noqa: T201 - its purpose
 
 
 def _lines(total: int) -> Callable[[Counter[str]], None]:

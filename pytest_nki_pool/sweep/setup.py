@@ -7,21 +7,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import pytest
+
 from pytest_nki_pool.checks import GROUPS
-from pytest_nki_pool.options import CLAIMS, OPTION_GROUPS, SELECTION
+from pytest_nki_pool.options import CLAIMS, DEVICE, OPTION_GROUPS, SELECTION
+from pytest_nki_pool.report.scrub import Scrubber
+from pytest_nki_pool.session.facts import gather
 from pytest_nki_pool.session.pool import PoolSession
+from pytest_nki_pool.session.validation import validate
 from pytest_nki_pool.settings.read import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    import pytest
-
-    from pytest_nki_pool.plan import Plan
+    from pytest_nki_pool.plan import Plan, Trial
+    from pytest_nki_pool.report.model import Run
     from pytest_nki_pool.spec.case import Case
 
 #: The options of pytest that a sweep has as well.
-OPTIONS = (*SELECTION, *CLAIMS)
+OPTIONS = (*SELECTION, *CLAIMS, *DEVICE)
 
 _SUITE = "pytest_nki_pool.conformance"
 #: How a case of a sweep runs alone.
@@ -82,24 +86,58 @@ def ignored() -> list[str]:
     return [option.variable for option in others if option.variable in os.environ]
 
 
-def again(settings: Mapping[str, Any]) -> PoolSession:
+def orders(session: PoolSession, *, here: bool) -> dict[str, Any]:
+    """What a worker is told, in a form that JSON can carry; the target is settled, wherever the worker finds itself.
+
+    Args:
+        session: of the sweep.
+        here: whether the worker is on this machine, so that it need not look for the devices again.
+    """
+    settings = session.settings.to_json()
+    settings["given"]["target"] = [session.target[0]]
+    return {"settings": settings, "machine": session.launching.found if here else None}
+
+
+def again(orders: Mapping[str, Any]) -> PoolSession:
     """The same session in another process.
 
     Args:
-        settings: what `Settings.to_json` gave.
+        orders: what `orders` gave.
     """
-    return PoolSession(cast("pytest.Config", Host({})), Settings.of(**settings))
+    return PoolSession(cast("pytest.Config", Host({})), Settings.of(**orders["settings"]), orders["machine"])
+
+
+def survey(session: PoolSession, seeds: int) -> tuple[Run, list[str]]:
+    """What a sweep is about, as far as this machine can tell, and its cases.
+
+    Args:
+        session: of the sweep, on a machine on which its kernels can be launched.
+        seeds: see `cases_of`.
+
+    Raises:
+        pytest.UsageError: what was asked for cannot be had.
+    """
+    validate(session)
+    cases = cases_of(session.plan, seeds)
+    if not cases:
+        raise pytest.UsageError("there is no such case; leave out --check, --case or --backend, or name others")
+    run = gather(session, Scrubber.of(session.settings.root), len(cases))
+    if seeds > 1:
+        run = replace(run, settings={**run.settings, "seeds": {"values": [str(seeds)], "source": "--seeds"}})
+    return run, cases
 
 
 def cases_of(plan: Plan, seeds: int) -> list[str]:
-    """The identities of a sweep, those of one case next to each other.
+    """The identities of a sweep, those of one case next to each other; on a device, those of one framework path.
 
     Args:
         plan: what one run of pytest would cover.
         seeds: how many seeds the random families have, from that of the plan or of a case on.
     """
-    plans = _plans(plan, seeds)
-    return list(dict.fromkeys(str(t.identity) for each in plans for group in GROUPS for t in each.trials(group)))
+    trials: Iterable[Trial] = (t for each in _plans(plan, seeds) for group in GROUPS for t in each.trials(group))
+    if plan.target == "device":  # there each framework path has a process of its own
+        trials = sorted(trials, key=lambda trial: trial.backends)
+    return list(dict.fromkeys(str(trial.identity) for trial in trials))
 
 
 def _plans(plan: Plan, seeds: int) -> Iterator[Plan]:

@@ -14,7 +14,7 @@ import pytest
 from pytest_nki_pool.cli import main
 from pytest_nki_pool.report.read import read
 from pytest_nki_pool.sweep.engine import drive
-from pytest_nki_pool.sweep.setup import cases_of, session_of
+from pytest_nki_pool.sweep.setup import cases_of, orders, session_of
 from pytest_nki_pool.sweep.work import Worker
 from pytest_nki_pool.verdict import Status
 
@@ -108,7 +108,7 @@ def test_a_worker_hands_in_what_it_has_every_tenth_of_a_second(sweeper, monkeypa
     case = {"--nki-check": ["values"], "--nki-case": ["c2h4w4k2:fp32:normal:s0"]}
     session = session_of({"--nki-kernel": ["pool.py:avgpool"], "--nki-backend": ["baremetal"], **case}, Path("r.jsonl"))
 
-    lines = Worker(session.settings.to_json()).run(cases_of(session.plan, 50))
+    lines = Worker(orders(session, here=True)).run(cases_of(session.plan, 50))
 
     assert 1 <= len(lines) <= 6
 
@@ -173,7 +173,7 @@ def test_seeds_that_are_given_together_are_the_cases_of_each(sweeper):
         (["--kernel=pool.py:avgpool", "--report=no/where.jsonl"], "cannot be written: No such file"),
         (["--kernel=pool.py:avgpool", "--resume=nowhere.jsonl"], "--resume: nowhere.jsonl: No such file"),
         (["--kernel=pool.py:avgpool", "--check=agreement"], "there is no such case"),
-        (["--kernel=pool.py:avgpool", "--target=device"], "no Neuron device"),
+        (["--kernel=pool.py:avgpool", "--target=device"], "no Neuron device; looked for /dev/neuron<N>"),
     ],
     ids=["kernel", "tier", "case", "suffix", "folder", "resume", "nothing", "device"],
 )
@@ -208,8 +208,9 @@ def test_the_report_of_another_sweep_is_not_resumed(sweeper):
 class Fake:
     """An engine on which some cases die, of which a slice takes three cases, and that keeps a diary."""
 
-    def __init__(self, deadly=(), mortal=()):
+    def __init__(self, deadly=(), mortal=(), unlucky=()):
         self.deadly, self.mortal, self.lone, self.batches = set(deadly), set(mortal), [], []
+        self.unlucky = set(unlucky)
         self._running = []
 
     def free(self):
@@ -231,6 +232,9 @@ class Fake:
         pass
 
     def _dies(self, batch):
+        if not self.unlucky.isdisjoint(batch):
+            self.unlucky.difference_update(batch)
+            return True
         return not (self.deadly | self.mortal).isdisjoint(batch[:3])
 
 
@@ -245,6 +249,16 @@ def test_every_case_has_one_verdict_whoever_dies(size):
     assert sorted(line["case"] for line in lines if "died" in line) == ["f", "x"]
     assert sorted(engine.lone) == ["f", "k", "x"]
     assert max(map(len, engine.batches)) == min(size, 26)
+
+
+def test_a_case_whose_worker_somebody_killed_does_not_hold_up_the_others():
+    """It takes a fresh process to run a case alone, and where a machine was lost there may be none for long."""
+    engine = Fake(unlucky="k")
+
+    lines = list(drive(engine, list("ijklm"), 1, lambda case: {"case": case, "died": True}))
+
+    assert sorted(line["case"] for line in lines) == list("ijklm")
+    assert engine.lone == []
 
 
 def alive(pid):

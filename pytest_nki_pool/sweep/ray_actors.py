@@ -197,7 +197,7 @@ def _join(orders: Mapping[str, Any], workers: int | None) -> None:
     _check_reachable(address)
     try:
         ray.init(address=address, **quiet, **(own if address == "local" else {}))
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray has no class for a node that does not start in time
         raise EngineError(f"the Ray cluster at {address} cannot be joined: {error}") from error
 
 

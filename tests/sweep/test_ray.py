@@ -11,6 +11,7 @@ import pytest
 
 from pytest_nki_pool.neuron.lease import free_cores
 from pytest_nki_pool.report.read import read
+from pytest_nki_pool.sweep.engine import EngineError
 
 pytestmark = pytest.mark.needs("ray")
 
@@ -143,3 +144,20 @@ def test_the_engine_says_what_it_needs(sweeper, monkeypatch):
 
     assert refused.returncode == 2
     assert "--engine=ray: the Ray cluster at 127.0.0.1:1 cannot be joined" in refused.stderr
+
+
+def test_a_cluster_that_does_not_start_in_time_is_no_traceback(monkeypatch):
+    import ray
+
+    from pytest_nki_pool.sweep.ray_actors import Ray
+
+    def late(**_):
+        raise Exception("The current node timed out during startup.")  # noqa: TRY002 - as Ray does
+
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray, "init", late)
+
+    with pytest.raises(EngineError, match="the Ray cluster at local cannot be joined: The current node timed out"):
+        Ray({"settings": {"given": {"target": ["emulator"]}}, "machine": None}, 1)

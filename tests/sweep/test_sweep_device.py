@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -58,6 +59,16 @@ def until(condition, seconds=60):
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+@pytest.fixture
+def inside(machine, monkeypatch):
+    """The machine, for this process: in its folder, with its SDK, and no framework that an earlier test imported."""
+    monkeypatch.chdir(machine.folder)
+    monkeypatch.syspath_prepend(machine.folder / "site")
+    for framework in ("jax", "torch_xla", "libneuronxla"):
+        monkeypatch.delitem(sys.modules, framework, raising=False)
+    return machine
 
 
 def test_on_the_emulator_a_deadline_costs_the_case_that_hangs_alone(sweeper):
@@ -174,22 +185,16 @@ def test_what_a_child_did_at_its_end_is_told_and_changes_nothing(sweeper):
     ],
     ids=["workers", "cores", "core", "chip", "instance", "target", "time"],
 )
-def test_what_the_machine_does_not_have_is_refused(machine, monkeypatch, capsys, args, reasons):
-    machine.command("good")
-    monkeypatch.chdir(machine.folder)
-    monkeypatch.syspath_prepend(machine.folder / "site")
-
-    assert main(["sweep", *machine.command("good")[4:], "--check=values", *args]) == 2
+def test_what_the_machine_does_not_have_is_refused(inside, capsys, args, reasons):
+    assert main(["sweep", *inside.command("good")[4:], "--check=values", *args]) == 2
 
     error = capsys.readouterr().err
     assert all(reason in error for reason in reasons), error
     assert error.count("\n") == 1
 
 
-def test_a_machine_of_another_chip_is_refused(machine, monkeypatch):
-    machine.command("good")
-    monkeypatch.chdir(machine.folder)
-    monkeypatch.syspath_prepend(machine.folder / "site")
+def test_a_machine_of_another_chip_is_refused(inside):
+    inside.command("good")
     session = session_of({"--nki-kernel": ["pool.py:avgpool"], "--nki-backend": ["baremetal"]}, Path("r.jsonl"))
     worker = Worker(orders(session, here=False))
     assert worker.ready()

@@ -109,7 +109,8 @@ def reduce(
         values = reduced(rows).reshape(-1, *dst.shape[1:])
         if divisor is not None:
             np.divide(values, np.float32(divisor), out=values)
-        round_into(target[rows], np.negative(values, out=values) if negate else values)
+        # Not in place: NumPy 2.4 with AVX-512 misreads operands whose elements lie 16 bytes apart in both.
+        round_into(target[rows], np.negative(values) if negate else values)
     if not isinstance(defined, bool):
         defined = np.logical_and.reduce(defined, axis=tuple(axes)).reshape(dst.shape)
     dst.mark(defined)

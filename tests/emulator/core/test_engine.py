@@ -43,6 +43,20 @@ def test_destination_may_hold_the_reduced_source() -> None:
     assert np.array_equal(got, expected)
 
 
+@pytest.mark.parametrize("width", [2, 3, 4, 5, 8])
+def test_a_negated_sum_is_the_sum_negated(width: int) -> None:
+    x = (np.arange(16 * 300 * width) % 97 - 48).reshape(16, 300, width).astype(np.float16)
+
+    def kernel(x: Any) -> Any:
+        sums = nl.ndarray((16, 300), np.float32)
+        engine.reduce(sums.access, "add", nl.load(x).access, [2], negate=True)
+        out = nl.ndarray((16, 300), np.float32, buffer=nl.shared_hbm)
+        nl.store(out, sums)
+        return out
+
+    assert np.array_equal(launch(kernel, x), -x.astype(np.float32).sum(axis=2))
+
+
 def test_dma_moves_overlapping_partitions() -> None:
     got = after(lambda t: movement.dma(t.take([Span(1, 127)]), t.take([Span(0, 127)])))
     assert np.array_equal(got, np.concatenate([X[:1], X[:-1]]))

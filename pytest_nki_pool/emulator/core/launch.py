@@ -214,7 +214,7 @@ def running_launch() -> Launch | None:
 
 def in_launch() -> bool:
     """Whether a kernel is running in this context."""
-    return _CURRENT.get() is not None
+    return running_launch() is not None
 
 
 @dataclass(slots=True)  # frozen, it takes three times as long to make

@@ -6,6 +6,7 @@ Destination first, definedness follows the data, `api` names the NKI function in
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +21,7 @@ from pytest_nki_pool.emulator.core.rules import DMA, check_buffer, check_partiti
 from pytest_nki_pool.emulator.core.traffic import begin_write, read, write
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from pytest_nki_pool.emulator.core.dtypes import Array
 
@@ -101,28 +102,30 @@ def _move(dst: AccessPattern, src: AccessPattern, api: str) -> None:
     if source.shape != dst.shape:
         source = source.reshape(dst.shape)
         defined = defined if isinstance(defined, bool) else defined.reshape(dst.shape)
-    if src.storage.frozen and source.flags.c_contiguous and source.dtype == dst.storage.dtype and _is_whole_tile(dst):
+    stand_for = _standing(dst, src, source)
+    if stand_for is not None:
         begin_write(dst)
-        dst.storage.share(source)
-        dst.mark(defined)
-        return
-    if _shares_rows(dst, src):
-        begin_write(dst)
-        dst.storage.share_rows(src.storage, src.offset, src.strides[0])
-        dst.mark(defined)
-        return
-    if _is_handed_over(dst, src):
-        begin_write(dst)
-        src.storage.lend(dst.storage)
-        dst.mark(defined)
-        return
-    target = write(dst)
-    if target.dtype in {source.dtype, FLOAT32}:
-        np.copyto(target, source, casting="unsafe")
+        stand_for()
     else:
-        for rows in blocks(dst, aliased=dst.storage is src.storage):
-            round_into(target[rows], as_float32(source[rows]))
+        target = write(dst)
+        if target.dtype in {source.dtype, FLOAT32}:
+            np.copyto(target, source, casting="unsafe")
+        else:
+            for rows in blocks(dst, aliased=dst.storage is src.storage):
+                round_into(target[rows], as_float32(source[rows]))
     dst.mark(defined)
+
+
+def _standing(dst: AccessPattern, src: AccessPattern, source: Array) -> Callable[[], None] | None:
+    """How the destination comes to stand for the source's memory; None where elements have to be copied."""
+    storage = src.storage
+    if storage.frozen and source.flags.c_contiguous and source.dtype == dst.storage.dtype and _is_whole_tile(dst):
+        return partial(dst.storage.share, source)
+    if _shares_rows(dst, src):
+        return partial(dst.storage.share_rows, storage, src.offset, src.strides[0])
+    if _is_handed_over(dst, src):
+        return partial(storage.lend, dst.storage)
+    return None
 
 
 def _shares_rows(dst: AccessPattern, src: AccessPattern) -> bool:

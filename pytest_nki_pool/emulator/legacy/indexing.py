@@ -85,8 +85,7 @@ def _value(entry: object) -> object:
     if isinstance(entry, Index):
         return entry.offset
     if isinstance(entry, DynamicSlice):
-        start = entry.start
-        return DynamicSlice(start.offset, entry.size) if isinstance(start, Index) else entry
+        return DynamicSlice(_value(entry.start), entry.size)
     if isinstance(entry, slice):
         return slice(_value(entry.start), _value(entry.stop), _value(entry.step))
     return entry

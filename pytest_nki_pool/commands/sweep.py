@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,7 +29,7 @@ from pytest_nki_pool.verdict import CONSEQUENCES, NOT_EXECUTED, Finding, Identit
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pytest_nki_pool.session.pool import PoolSession
     from pytest_nki_pool.sweep.engine import Engine, Line, Remote
@@ -55,7 +55,11 @@ def sweep(args: Namespace) -> Answer:
     Raises:
         CliError: what was asked for cannot be had, or the sweep ended early.
     """
-    path = Path(args.report)
+    with _in_words_of(args.engine):
+        return _sweep(args, Path(args.report))
+
+
+def _sweep(args: Namespace, path: Path) -> Answer:
     session = _session(args, path)
     scrubber = Scrubber.of(session.settings.root)
 
@@ -65,7 +69,7 @@ def sweep(args: Namespace) -> Answer:
 
     with ExitStack() as stack:
         engine = _start(args, session, stack) if _is_elsewhere(args, session) else None
-        run, cases = _survey(args, session, cast("Remote | None", engine))
+        run, cases = cast("Remote", engine).survey(args.seeds) if engine else survey(session, args.seeds)
         earlier = _earlier(args.resume, run)
         done = {str(record.verdict.identity) for record in earlier}
         left = [case for case in cases if case not in done]
@@ -88,26 +92,23 @@ def _session(args: Namespace, path: Path) -> PoolSession:
         raise CliError(f"--report: {path} is no {LINES}; a sweep writes that, and `nki-pool render` the other formats")
     if ignored():
         raise CliError(f"{ignored()[0]} is set, and a sweep does not take it; unset it")
-    given = {option.flag: getattr(args, option.key) for option in OPTIONS}
+    return session_of({option.flag: getattr(args, option.key) for option in OPTIONS}, path)
+
+
+@contextmanager
+def _in_words_of(engine: str) -> Iterator[None]:
+    """Make the command's errors of what pytest and an engine refuse."""
     try:
-        return session_of(given, path)
+        yield
     except pytest.UsageError as error:
         raise CliError(str(error)) from error
+    except EngineError as error:
+        raise CliError(f"--engine={engine}: {error}") from error
 
 
 def _is_elsewhere(args: Namespace, session: PoolSession) -> bool:
     """Whether the kernels are launched where this process need not be able to: on the devices of a cluster."""
     return args.engine == "ray" and session.target[0] == "device"
-
-
-def _survey(args: Namespace, session: PoolSession, engine: Remote | None) -> tuple[Run, list[str]]:
-    """What the sweep is about, and its cases: found out here, or by a worker of the engine."""
-    try:
-        return engine.survey(args.seeds) if engine else survey(session, args.seeds)
-    except pytest.UsageError as error:
-        raise CliError(str(error)) from error
-    except EngineError as error:
-        raise CliError(f"--engine={args.engine}: {error}") from error
 
 
 def _earlier(path: str | None, run: Run) -> Sequence[Record]:
@@ -130,14 +131,9 @@ def _start(args: Namespace, session: PoolSession, stack: ExitStack) -> Engine:
         raise CliError("--engine=ray needs ray; install it with: pip install 'pytest-nki-pool[ray]'")
     if args.engine == "ray" and session.settings.devices.cores is not None:
         raise CliError(f"{session.settings.sources['device']}: Ray gives each actor its core; leave it out")
-    try:
-        here = args.engine == "local"
-        workers = _workers(args, session) if here else args.workers
-        engine: Engine = getattr(import_module(module), kind)(orders(session, here=here), workers)
-    except pytest.UsageError as error:
-        raise CliError(str(error)) from error
-    except EngineError as error:
-        raise CliError(f"--engine={args.engine}: {error}") from error
+    here = args.engine == "local"
+    workers = _workers(args, session) if here else args.workers
+    engine: Engine = getattr(import_module(module), kind)(orders(session, here=here), workers)
     return stack.enter_context(closing(engine))
 
 

@@ -182,8 +182,9 @@ def test_what_a_child_did_at_its_end_is_told_and_changes_nothing(sweeper):
         (["--expect-instance=trn1.32xlarge"], ["--nki-expect-instance", "found 1, expected 16"]),
         (["--require-device", "--target=emulator"], ["--nki-require-device: target emulator is no device"]),
         (["--timeout=soon"], ["--nki-timeout: 'soon' is no time"]),
+        (["--engine=ray", "--sysfs-root=/nowhere"], ["--nki-sysfs-root", "/nowhere does not exist"]),
     ],
-    ids=["workers", "cores", "core", "chip", "instance", "target", "time"],
+    ids=["workers", "cores", "core", "chip", "instance", "target", "time", "place"],
 )
 def test_what_the_machine_does_not_have_is_refused(inside, capsys, args, reasons):
     assert main(["sweep", *inside.command("good")[4:], "--check=values", *args]) == 2
